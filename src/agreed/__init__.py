@@ -1,0 +1,13 @@
+"""Consensus and coordination for Python.
+
+    types, errors      the ground
+    consensus          agree on one order (Raft)
+    store              what the order is applied to
+    wire               what is said: ZooKeeper's protocol, and our own between nodes
+    disk               what survives a crash
+    replica            one whole node as a pure machine
+    node               the real world around a replica: sockets, clock, disk, configuration
+    cli                what an operator types
+"""
+
+__version__ = "0.1.0"
