@@ -1,0 +1,1 @@
+"""The tests of `agreed`, package by package, and the instruments that judge whole servers."""

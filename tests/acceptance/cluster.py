@@ -1,0 +1,433 @@
+"""Ensembles of real processes: three nodes of ours, or a real ZooKeeper, behind one interface.
+
+An `Ensemble` picks free loopback ports, gives each node a data directory of its own, starts it as a user would, and
+waits (always with a deadline) until the four-letter word `srvr` says that it serves.  Nodes can be killed, ended,
+frozen and started again; what a node wrote to its output is kept beside its data and shown when something fails.
+Only processes that were started here are ever signalled, and all of them are gone after `stop`.
+
+`Cluster` runs `agreed serve`; `ZooKeeperEnsemble` is the peer that our answers are compared with.  The peer is the
+one of the Debian package, or whatever the variable AGREED_ZOOKEEPER_CLASSPATH holds.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+SUPER_DIGEST = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
+"""What makes `digest super:test` a super user."""
+
+JAAS_TEXT = """\
+Server {
+    org.apache.zookeeper.server.auth.DigestLoginModule required
+    user_super="super_secret"
+    user_jaasuser="jaas_password";
+};
+"""
+
+LOOPBACK = "127.0.0.1"
+
+
+class NotServing(Exception):
+    """A deadline passed, or a process ended, before the ensemble did what was waited for."""
+
+
+class PortChooser:
+    """Free ports below the range from which the kernel draws the ports of outgoing connections.
+
+    A port out of that range could be taken by any client while its server is down, and the server
+    could not start again.
+    """
+
+    def __init__(self) -> None:
+        self._random = random.SystemRandom()
+        self._given: set[int] = set()
+
+    def choose(self) -> int:
+        for _ in range(1000):
+            port = self._random.randrange(12_000, 32_000)
+            if port in self._given:
+                continue
+            with socket.socket() as probe:
+                try:
+                    probe.bind((LOOPBACK, port))
+                except OSError:
+                    continue
+            self._given.add(port)
+            return port
+        raise NotServing("no free port found")
+
+
+PORTS = PortChooser()
+
+
+def four_letter_word(port: int, word: bytes, timeout_s: float = 2.0) -> str:
+    """What the server answers to `word` (`srvr`, `ruok`, ...); OSError where nobody listens."""
+    with socket.create_connection((LOOPBACK, port), timeout_s) as connection:
+        connection.sendall(word)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    return answer.decode("utf-8", "replace")
+
+
+def wait_until(condition: Callable[[], bool], deadline_s: float, what: str) -> None:
+    """Ask until `condition` holds; NotServing with `what` in its message after `deadline_s` seconds."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise NotServing(f"after {deadline_s:.0f} s still not: {what}")
+        time.sleep(0.02)
+
+
+class Node:
+    """One server process: its ports, its directory, and the ways to end it and to bring it back."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.directory = directory
+        self.client_port = PORTS.choose()
+        self.peer_port = PORTS.choose()
+        self.election_port = PORTS.choose()
+        self.secure_port = PORTS.choose()
+        self.data_directory = directory / "data"
+        self.log_file = directory / "output.log"
+        self.command: list[str] = []
+        self.process: subprocess.Popen[bytes] | None = None
+        self.frozen = False
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.client_port}"
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        assert not self.running, f"{self.name} runs already"
+        self.data_directory.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            log.write(f"--- {' '.join(self.command)}\n".encode())
+            log.flush()
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                start_new_session=True,
+            )
+        self.frozen = False
+
+    def kill(self) -> None:
+        """SIGKILL: the process gets no chance to write or to say anything more."""
+        self._end(signal.SIGKILL, 10)
+
+    def terminate(self, deadline_s: float = 20) -> int:
+        """SIGTERM, and wait; returns the exit code.  SIGKILL and an exception where it does not end."""
+        return self._end(signal.SIGTERM, deadline_s)
+
+    def _end(self, number: signal.Signals, deadline_s: float) -> int:
+        process = self.process
+        if process is None:
+            return 0
+        if process.poll() is None:
+            process.send_signal(number)
+            if self.frozen:
+                process.send_signal(signal.SIGCONT)
+        try:
+            code = process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+            raise NotServing(f"{self.name} did not end within {deadline_s:.0f} s of {number.name}") from None
+        finally:
+            self.process = None
+            self.frozen = False
+        return code
+
+    def freeze(self) -> None:
+        """SIGSTOP: the process stands still, its connections stay open and say nothing."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        self.frozen = True
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+        self.frozen = False
+
+    def srvr(self) -> str | None:
+        """The answer to `srvr`, or None where the node does not answer."""
+        if not self.running or self.frozen:
+            return None
+        try:
+            return four_letter_word(self.client_port, b"srvr")
+        except OSError:
+            return None
+
+    def mode(self) -> str | None:
+        """`leader`, `follower`, `standalone`, ...; None while the node does not serve."""
+        for line in (self.srvr() or "").splitlines():
+            if line.startswith("Mode: "):
+                return line.removeprefix("Mode: ").strip()
+        return None
+
+    def resident_bytes(self) -> int:
+        """VmRSS of the process."""
+        assert self.process is not None
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise NotServing(f"{self.name} has no memory any more")
+
+    def log_tail(self, lines: int = 40) -> str:
+        try:
+            text = self.log_file.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return "(no output)"
+        return "\n".join(text.splitlines()[-lines:])
+
+
+class Ensemble:
+    """Nodes that are started, watched and ended together.  A context manager: `with Cluster(3) as cluster:`."""
+
+    description = "ensemble"
+
+    def __init__(self, size: int = 3, *, keep_directory: Path | None = None) -> None:
+        self._temporary = keep_directory is None
+        parent = "/dev/shm" if self.in_memory and os.access("/dev/shm", os.W_OK) else None
+        self.directory = keep_directory or Path(tempfile.mkdtemp(prefix="ensemble-", dir=parent))
+        self.nodes = [
+            Node(self.node_name(number), self.directory / self.node_name(number)) for number in range(1, size + 1)
+        ]
+        for node in self.nodes:
+            node.directory.mkdir(parents=True, exist_ok=True)
+
+    in_memory = False
+    """Whether the data may lie in memory: for a peer whose durability is not the question."""
+
+    def node_name(self, number: int) -> str:
+        return f"n{number}"
+
+    def command_for(self, node: Node) -> list[str]:
+        raise NotImplementedError
+
+    @property
+    def hosts(self) -> str:
+        return ",".join(node.address for node in self.nodes)
+
+    def start(self, deadline_s: float = 60) -> Self:
+        """Start every node and wait until all of them serve and one leads."""
+        for node in self.nodes:
+            node.command = self.command_for(node)
+            node.start()
+        try:
+            self.wait_until_serving(deadline_s=deadline_s)
+        except BaseException:
+            self.stop(failed=True)
+            raise
+        return self
+
+    def wait_until_serving(self, nodes: Sequence[Node] | None = None, deadline_s: float = 60) -> None:
+        """Wait until the given nodes (default: all that run) serve, and one node of the ensemble leads."""
+
+        def serving() -> bool:
+            wanted = [node for node in self.nodes if node.running] if nodes is None else nodes
+            for node in wanted:
+                if not node.running:
+                    code = node.process.returncode if node.process else None
+                    raise NotServing(f"{node.name} ended by itself (exit code {code})\n{node.log_tail()}")
+            modes = [node.mode() for node in wanted]
+            return all(modes) and self.leader() is not None
+
+        try:
+            wait_until(serving, deadline_s, f"{self.description} serves")
+        except NotServing as problem:
+            raise NotServing(f"{problem}\n{self.logs()}") from None
+
+    def leader(self) -> Node | None:
+        """The node which says that it leads (a standalone one counts); None while nobody does."""
+        for node in self.nodes:
+            if node.mode() in ("leader", "standalone"):
+                return node
+        return None
+
+    def wait_for_leader(self, deadline_s: float = 30) -> Node:
+        found: list[Node] = []
+
+        def led() -> bool:
+            leader = self.leader()
+            if leader is not None:
+                found.append(leader)
+            return leader is not None
+
+        wait_until(led, deadline_s, f"{self.description} has a leader")
+        return found[0]
+
+    def restart(self, node: Node, deadline_s: float = 60) -> None:
+        node.start()
+        self.wait_until_serving([node], deadline_s)
+
+    def stop(self, *, failed: bool = False) -> None:
+        """End every process started here; the directory goes too, unless something failed."""
+        for node in self.nodes:
+            with contextlib.suppress(NotServing, ProcessLookupError):
+                node.kill()
+        if self._temporary and not failed:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def logs(self, lines: int = 40) -> str:
+        return "\n".join(f"=== {node.name} ({node.log_file})\n{node.log_tail(lines)}" for node in self.nodes)
+
+    def __enter__(self) -> Self:
+        if not any(node.running for node in self.nodes):
+            self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if problem is not None and sys.stderr is not None:
+            print(f"what the nodes of the {self.description} said:\n{self.logs()}", file=sys.stderr)
+        self.stop(failed=problem is not None)
+
+
+class Cluster(Ensemble):
+    """`size` nodes of ours.  `options` are added to every command line."""
+
+    description = "cluster"
+
+    def __init__(
+        self,
+        size: int = 3,
+        *,
+        options: Sequence[str] = (),
+        keep_directory: Path | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "agreed", "serve"),
+    ) -> None:
+        super().__init__(size, keep_directory=keep_directory)
+        self._command = list(command)
+        self._options = list(options)
+
+    def peers(self) -> str:
+        return ",".join(f"{node.name}={LOOPBACK}:{node.peer_port}" for node in self.nodes)
+
+    def command_for(self, node: Node) -> list[str]:
+        return [
+            *self._command,
+            *("--name", node.name),
+            *("--data", str(node.data_directory)),
+            *("--peers", self.peers()),
+            *("--zookeeper", node.address),
+            *self._options,
+        ]
+
+
+DEBIAN_JARS = (
+    *("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-log4j12", "log4j-1.2"),
+    *("netty-buffer", "netty-codec", "netty-common", "netty-handler", "netty-resolver", "netty-transport"),
+    *("netty-transport-native-epoll", "netty-transport-native-unix-common"),
+)
+
+
+def zookeeper_classpath() -> str | None:
+    """The class path of the peer, or None where there is none (or no java)."""
+    if shutil.which("java") is None:
+        return None
+    given = os.environ.get("AGREED_ZOOKEEPER_CLASSPATH")
+    if given:
+        return given
+    jars = [Path("/usr/share/java") / f"{name}.jar" for name in DEBIAN_JARS]
+    return ":".join(map(str, jars)) if all(jar.exists() for jar in jars) else None
+
+
+NO_ZOOKEEPER = "ZooKeeper is not installed (Debian package `zookeeper`, or AGREED_ZOOKEEPER_CLASSPATH)"
+
+LOG4J_TEXT = """\
+log4j.rootLogger=WARN, CONSOLE
+log4j.appender.CONSOLE=org.apache.log4j.ConsoleAppender
+log4j.appender.CONSOLE.layout=org.apache.log4j.PatternLayout
+log4j.appender.CONSOLE.layout.ConversionPattern=%d %p %c: %m%n
+"""
+
+JAVA_PROPERTIES = (
+    "-Dfile.encoding=UTF-8",
+    "-Djava.awt.headless=true",
+    "-Dreadonlymode.enabled=true",
+    "-Dzookeeper.extendedTypesEnabled=true",
+    "-Dzookeeper.enforceQuota=true",
+    "-Dzookeeper.admin.enableServer=false",
+    "-Dzookeeper.forceSync=no",
+    # no container may vanish in the middle of a comparison
+    "-Dznode.container.checkIntervalMs=86400000",
+    f"-Dzookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}",
+    "-Dzookeeper.authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
+)
+
+
+class ZooKeeperEnsemble(Ensemble):
+    """A real ZooKeeper of 1 (standalone) or more nodes, with every optional feature switched on."""
+
+    description = "ZooKeeper ensemble"
+    in_memory = True
+
+    def __init__(self, size: int = 1, *, keep_directory: Path | None = None, reconfig: bool = True) -> None:
+        super().__init__(size, keep_directory=keep_directory)
+        classpath = zookeeper_classpath()
+        if classpath is None:
+            raise NotServing(NO_ZOOKEEPER)
+        self._classpath = classpath
+        self._reconfig = reconfig
+
+    def node_name(self, number: int) -> str:
+        return str(number)
+
+    def _configuration(self, node: Node) -> str:
+        lines = [
+            "tickTime=2000",
+            "initLimit=10",
+            "syncLimit=5",
+            f"dataDir={node.data_directory}",
+            "maxClientCnxns=0",
+            "4lw.commands.whitelist=*",
+            f"reconfigEnabled={'true' if self._reconfig else 'false'}",
+            f"clientPort={node.client_port}",
+            f"clientPortAddress={LOOPBACK}",
+        ]
+        if len(self.nodes) > 1:
+            lines += [f"server.{n.name}={LOOPBACK}:{n.peer_port}:{n.election_port}" for n in self.nodes]
+        return "\n".join(lines) + "\n"
+
+    def command_for(self, node: Node) -> list[str]:
+        node.data_directory.mkdir(parents=True, exist_ok=True)
+        (node.data_directory / "myid").write_text(node.name)
+        (node.directory / "zoo.cfg").write_text(self._configuration(node))
+        (node.directory / "jaas.conf").write_text(JAAS_TEXT)
+        (node.directory / "log4j.properties").write_text(LOG4J_TEXT)
+        return [
+            *("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", self._classpath),
+            *JAVA_PROPERTIES,
+            f"-Djava.security.auth.login.config={node.directory / 'jaas.conf'}",
+            f"-Dlog4j.configuration=file:{node.directory / 'log4j.properties'}",
+            "org.apache.zookeeper.server.quorum.QuorumPeerMain",
+            str(node.directory / "zoo.cfg"),
+        ]
+
+
+def version_of(node: Node) -> tuple[int, ...]:
+    """(3, 9, 3) out of the first line of `srvr`."""
+    first = (node.srvr() or "").splitlines()[0]
+    return tuple(int(part) for part in first.split(":")[1].strip().split("-")[0].split("."))
