@@ -66,8 +66,8 @@ def log(part: str) -> Log:
 def set_up(level: str, form: str, node: str, stream: TextIO | None = None) -> None:
     """Send the log of the package and of its event loop to `stream` (default: standard error).
 
-    `level` is debug, info, warning or error; `form` is text or json.  Calling it again replaces what was set up
-    before.  Loggers of libraries are left alone."""
+    `level` is debug, info, warning or error; `form` is text or json.  Calling it again replaces what was
+    set up before."""
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(_Json(node) if form == "json" else _Text(node))
     for name in _LOGGERS:
