@@ -1,17 +1,7 @@
-"""The command `agreed`: which commands there are, and with which code they end.
+"""The command `agreed`: which commands there are, and what becomes of their errors (`exits.py`).
 
 A command's module is imported when that command is typed, so that `agreed --help` answers at once and a
 server does not carry the tables and colours of `agreed status` in its memory.
-
-Codes at the end:
-
-    0    done
-    1    refused: the cluster or the node said no, and nothing was changed; or a node reports a problem
-    2    misused: an unknown flag, a contradiction in the configuration
-    3    no answer: nothing could be reached, or the answer was lost (then the message says so)
-    4    damaged: the data directory does not hold what was written there, or belongs to another node
-    70   a bug of ours, with a traceback
-    130  interrupted
 """
 from __future__ import annotations
 
@@ -20,9 +10,8 @@ import sys
 
 import click
 
-from agreed.errors import AgreedError, ConfigurationError, CorruptData, DiskFailed, WrongIdentity
-
-REFUSED, MISUSED, NO_ANSWER, DAMAGED, INTERRUPTED = 1, 2, 3, 4, 130
+from agreed.cli.exits import BUG, INTERRUPTED, REFUSED, exit_code
+from agreed.errors import AgreedError
 
 COMMANDS = {
     "serve": ("agreed.cli.serve", "Run one node of a cluster."),
@@ -62,15 +51,6 @@ def agreed() -> None:
     """
 
 
-def exit_code(error: AgreedError) -> int:
-    """Which of the codes above an error ends with."""
-    if isinstance(error, ConfigurationError):
-        return MISUSED
-    if isinstance(error, CorruptData | DiskFailed | WrongIdentity):
-        return DAMAGED
-    return REFUSED if error.surely_not_done else NO_ANSWER
-
-
 def main() -> None:
     """Run what was typed and leave the process; mistakes of the user end with a sentence, not a traceback."""
     try:
@@ -88,4 +68,4 @@ def main() -> None:
         sys.exit(REFUSED)
     except Exception:
         sys.excepthook(*sys.exc_info())
-        sys.exit(70)
+        sys.exit(BUG)

@@ -1,0 +1,32 @@
+"""With which code a command ends, so that a script can tell a refusal from a lost answer.
+
+    0    done
+    1    refused: the cluster or the node said no, and nothing was changed; or a node reports a problem
+    2    misused: an unknown flag, a contradiction in the configuration
+    3    no answer: nothing could be reached, or the answer was lost (then the message says so)
+    4    damaged: the data directory does not hold what was written there, or belongs to another node
+    70   a bug of ours, with a traceback
+    130  interrupted
+"""
+from __future__ import annotations
+
+from agreed.errors import (
+    AgreedError,
+    ConfigurationError,
+    CorruptData,
+    DiskFailed,
+    MembershipRefused,
+    NotLeader,
+    WrongIdentity,
+)
+
+REFUSED, MISUSED, NO_ANSWER, DAMAGED, BUG, INTERRUPTED = 1, 2, 3, 4, 70, 130
+
+
+def exit_code(error: AgreedError) -> int:
+    """Which of the codes above an error ends with."""
+    if isinstance(error, ConfigurationError):
+        return MISUSED
+    if isinstance(error, CorruptData | DiskFailed | WrongIdentity):
+        return DAMAGED
+    return REFUSED if isinstance(error, MembershipRefused | NotLeader) else NO_ANSWER
