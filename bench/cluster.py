@@ -1,0 +1,161 @@
+"""Three nodes of one system, each in its own directory, from the first start until they are gone.
+
+Whether a node serves, and who leads, is asked as an operator would: the four-letter word `srvr` on the client
+port, which ZooKeeper answers by default and so do we.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from bench.generator import CannotMeasure
+from bench.processes import ServerProcess, Usage
+from bench.systems import NODES, NodePorts, System
+
+# Below the range from which Linux draws the ports of outgoing connections, which could take one meanwhile.
+PORT_RANGE = (20_000, 32_000)
+START_PATIENCE_S = 60.0
+
+
+class ServerState(msgspec.Struct, frozen=True):
+    """What `srvr` says.  `mode` is leader or follower (other words: not serving)."""
+
+    mode: str
+    zxid: int
+    nodes: int
+
+
+class Cluster:
+    """A context manager: inside, three nodes serve; after it they are ended and their directory is gone."""
+
+    def __init__(self, system: System, keep_below: Path | None = None) -> None:
+        self.system = system
+        self.root = Path(tempfile.mkdtemp(prefix=f"bench-{system.name}-", dir=keep_below))
+        self.ports = free_ports()
+        self.processes: list[ServerProcess] = []
+
+    def __enter__(self) -> Cluster:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> float:
+        """Starts all nodes (again); returns the seconds until all of them served."""
+        began = time.monotonic()
+        for number in range(NODES):
+            directory = self.root / f"n{number + 1}"
+            directory.mkdir(exist_ok=True)
+            command = self.system.command(number, self.ports, directory)
+            self.processes.append(ServerProcess(command, directory / "output.log"))
+        self.wait_until_serving()
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        """All nodes at once, their data kept."""
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.end()
+        self.processes.clear()
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def wait_until_serving(self, patience_s: float = START_PATIENCE_S) -> None:
+        """One leader, the rest followers.  Raises CannotMeasure with the last words of the node that is
+        not."""
+        deadline = time.monotonic() + patience_s
+        modes: list[str] = []
+        while time.monotonic() < deadline:
+            for process in self.processes:
+                if not process.running:
+                    raise CannotMeasure(f"a node of {self.system.name} ended:\n{process.last_words()}")
+            modes = [state.mode if state else "silent" for state in self.states()]
+            if sorted(modes) == ["follower"] * (NODES - 1) + ["leader"]:
+                return
+            time.sleep(0.05)
+        words = "\n\n".join(process.last_words() for process in self.processes)
+        raise CannotMeasure(f"{self.system.name} did not serve in {patience_s:.0f} s ({modes}):\n{words}")
+
+    def states(self) -> list[ServerState | None]:
+        return [ask_state(ports.client) for ports in self.ports]
+
+    def leader(self) -> int:
+        """The number of the node that leads, from 0.  Raises CannotMeasure where there is none."""
+        for _ in range(100):
+            for number, state in enumerate(self.states()):
+                if state is not None and state.mode == "leader":
+                    return number
+            time.sleep(0.05)
+        raise CannotMeasure(f"{self.system.name} has no leader")
+
+    def addresses(self, number: int | None = None) -> list[str]:
+        """Of one node, or of all: the leader first, so that odd connections fall to it in both systems."""
+        if number is not None:
+            return [f"127.0.0.1:{self.ports[number].client}"]
+        first = self.leader()
+        order = [(first + step) % NODES for step in range(NODES)]
+        return [f"127.0.0.1:{self.ports[number].client}" for number in order]
+
+    def usage(self) -> list[Usage]:
+        """Raises CannotMeasure if a node is gone."""
+        try:
+            return [process.usage() for process in self.processes]
+        except ProcessLookupError:
+            dead = next((process for process in self.processes if not process.running), self.processes[0])
+            raise CannotMeasure(f"a node of {self.system.name} ended:\n{dead.last_words()}") from None
+
+
+def ask_state(port: int, timeout_s: float = 2.0) -> ServerState | None:
+    """None if nobody answers, or the node does not serve."""
+    answer = b""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
+            connection.settimeout(timeout_s)
+            connection.sendall(b"srvr")
+            while piece := connection.recv(4096):
+                answer += piece
+    except OSError:
+        return None
+    return read_state(answer.decode(errors="replace"))
+
+
+def read_state(text: str) -> ServerState | None:
+    mode = re.search(r"^Mode: (\S+)", text, re.MULTILINE)
+    zxid = re.search(r"^Zxid: 0x([0-9a-f]+)", text, re.MULTILINE)
+    nodes = re.search(r"^Node count: (\d+)", text, re.MULTILINE)
+    if mode is None or zxid is None:
+        return None
+    return ServerState(mode[1], int(zxid[1], 16), int(nodes[1]) if nodes else 0)
+
+
+def free_ports() -> list[NodePorts]:
+    found: list[int] = []
+    while len(found) < NODES * 3:
+        port = random.randrange(*PORT_RANGE)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return [NodePorts(*found[i : i + 3]) for i in range(0, len(found), 3)]

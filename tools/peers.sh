@@ -1,0 +1,62 @@
+#!/bin/sh
+# Installs the real peers that tests and measurements run against: Debian's ZooKeeper (server and client tools),
+# the C client library, a C compiler for the load generator, and a Java runtime.  Only Debian packages.
+#
+# Idempotent: what is there is not touched, and where all of it is there nothing is asked of the network.
+#
+# Exit status   0   everything is there now
+#               3   it cannot be installed here (no apt, or not root and no sudo); what is missing is named.
+#                   Tests that need a peer are skipped with a plain reason, and nothing else needs one.
+#               1   apt was asked and failed
+set -eu
+
+WANTED="zookeeper zookeeper-bin libzookeeper-mt2 gcc libc6-dev"
+
+installed() {
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing() {
+    absent=
+    for package in $WANTED; do
+        installed "$package" || absent="$absent $package"
+    done
+    # Any Java runtime will do: the package of ZooKeeper only recommends one.
+    command -v java >/dev/null 2>&1 || absent="$absent default-jre-headless"
+    echo $absent
+}
+
+if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
+    echo "peers: this system has no apt; the peers are Debian packages: $WANTED default-jre-headless" >&2
+    exit 3
+fi
+
+absent=$(missing)
+if [ -z "$absent" ]; then
+    echo "peers: all there"
+    exit 0
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1 || ! sudo -n true 2>/dev/null; then
+        echo "peers: not root, and no sudo without a password; run as root: apt-get install $absent" >&2
+        exit 3
+    fi
+    as_root="sudo -n"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "peers: installing $absent"
+$as_root apt-get update -q || { echo "peers: apt-get update failed" >&2; exit 1; }
+# --no-install-recommends: else the package pulls a desktop's worth of Java.
+# shellcheck disable=SC2086  # a list of packages is meant to be split
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $absent \
+    || { echo "peers: apt-get install failed" >&2; exit 1; }
+
+absent=$(missing)
+if [ -n "$absent" ]; then
+    echo "peers: still missing: $absent" >&2
+    exit 1
+fi
+echo "peers: all there"
