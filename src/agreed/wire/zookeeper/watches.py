@@ -15,7 +15,7 @@ There are four kinds, any of which one connection may hold on one path at the sa
     data changed        the same three:            changed     (nothing)                RECURSIVE: as on /a/b
     deleted             all four:                  deleted     as for created           RECURSIVE: as on /a/b
                                                                children changed
-    ACL changed         nothing, anywhere
+    ACL changed         nothing, anywhere (the store makes no event of it)
 
 What is promised:
 
@@ -33,15 +33,16 @@ table cannot know what was missed: the connections must be closed, so that their
 """
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from agreed.errors import AgreedError
 from agreed.store.events import Event, EventKind, Space
+from agreed.store.paths import ROOT, parent_of
 from agreed.store.records import OPEN_ACL, Acl, Record
 from agreed.types import Revision
-from agreed.wire.zookeeper.messages import XID_EVENT, EventType, KeeperState, SetWatchesRequest, WatcherType
+from agreed.wire.zookeeper.messages import EventType, SetWatchesRequest, WatcherType
+from agreed.wire.zookeeper.reply_codec import watch_event
 
 DATA, CHILD, PERSISTENT, RECURSIVE = 1, 2, 4, 8
 """Kinds of watches, as bits: what one connection holds on one path is their sum."""
@@ -80,26 +81,8 @@ class WatchTotals(NamedTuple):
     watches: int
 
 
-_EVENT = struct.Struct(">iiqiiii")
-_EVENT_AFTER_LENGTH = _EVENT.size - 4
-
 _UNTIMED: Revision = -1
 """The zxid of events that setWatches finds: they tell of the past, of no one transaction."""
-
-
-def notification(kind: EventType, path: bytes, revision: Revision) -> bytes:
-    """The frame of one watch event: header (xid -1, `revision`, 0), type, state, path."""
-    length = len(path)
-    return (
-        _EVENT.pack(
-            _EVENT_AFTER_LENGTH + length, XID_EVENT, revision, 0, kind, KeeperState.SYNC_CONNECTED, length
-        )
-        + path
-    )
-
-
-def parent_of(path: bytes) -> bytes:
-    return path[: path.rfind(b"/")] or b"/"
 
 
 class Watches:
@@ -185,9 +168,7 @@ class Watches:
             elif event.kind is EventKind.DELETED:
                 self._tell_of_node(told, record, EventType.NODE_DELETED, revision, _ALL)
             else:
-                # A changed ACL is an event of the store too, but leaves the revision of the data alone.
-                if record.modify_revision == revision:
-                    self._tell_of_node(told, record, EventType.NODE_DATA_CHANGED, revision, _SEES_NODE)
+                self._tell_of_node(told, record, EventType.NODE_DATA_CHANGED, revision, _SEES_NODE)
                 continue
             parent = parent_of(record.key)
             if parent in self._by_path:
@@ -208,21 +189,21 @@ class Watches:
         hit = self._use_up(path, seen_by)
         if self._recursive:
             ancestor = path
-            while ancestor != b"/":
+            while ancestor != ROOT:
                 ancestor = parent_of(ancestor)
                 watchers = self._by_path.get(ancestor)
                 if watchers is not None:
                     hit += [connection for connection, kinds in watchers.items() if kinds & RECURSIVE]
             hit = list(dict.fromkeys(hit))
         if hit:
-            self._send(told, hit, notification(kind, path, revision), record.acl)
+            self._send(told, hit, watch_event(revision, kind, path), record.acl)
 
     def _tell_of_children(
         self, told: list[tuple[Connection, bytes]], parent: bytes, acl: Acl, revision: Revision
     ) -> None:
         hit = self._use_up(parent, _SEES_CHILDREN)
         if hit:
-            self._send(told, hit, notification(EventType.NODE_CHILDREN_CHANGED, parent, revision), acl)
+            self._send(told, hit, watch_event(revision, EventType.NODE_CHILDREN_CHANGED, parent), acl)
 
     def _use_up(self, path: bytes, seen_by: int) -> list[Connection]:
         """Who holds a watch of these kinds on just this path; the one-shot ones of them are taken away."""
@@ -259,7 +240,7 @@ class Watches:
         since = request.relative_zxid
 
         def found(kind: EventType, path: bytes) -> None:
-            missed.append(notification(kind, path, _UNTIMED))
+            missed.append(watch_event(_UNTIMED, kind, path))
 
         def readable(record: Record) -> bool:
             return record.acl is OPEN_ACL or self._may_read(connection, record.acl)
@@ -312,7 +293,7 @@ def _acl_of_parent(parent: bytes, events: Sequence[Event], position: int, lookup
     """The ACL that decides who hears of the child of `parent` that event number `position` tells of.
 
     The parent may be gone by now, if it was deleted by a later one of the `events`; that one has the ACL.
-    Else None: its deletion is still to be told, and will use up the watches that would have been used up here.
+    Else None: its deletion is still to be told, and uses up the watches that would have been used up here.
     """
     record = lookup(parent)
     if record is not None:
