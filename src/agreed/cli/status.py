@@ -78,7 +78,14 @@ def _without_doubles(rows: dict[str, Row]) -> list[Row]:
 
 def as_json(rows: list[Row]) -> str:
     """Members as a JSON list: name, address, vote, lag, problem, and the node's own status (or null)."""
-    return msgspec.json.format(msgspec.json.encode(rows), indent=2).decode()
+    return msgspec.json.format(msgspec.json.encode(_named(rows)), indent=2).decode()
+
+
+def _named(value: object) -> object:
+    """Structs as objects with the names of their fields; on the wire between nodes they are bare arrays."""
+    if isinstance(value, msgspec.Struct):
+        return {field: _named(getattr(value, field)) for field in value.__struct_fields__}
+    return [_named(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def span(milliseconds: int) -> str:

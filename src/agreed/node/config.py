@@ -323,7 +323,7 @@ class Config:
             (shortest > longest, f"min_session_timeout_ms: {shortest} is more than the maximum, {longest}"),
             (
                 self.heartbeat_ms * 3 > low,
-                f"heartbeat_ms: {self.heartbeat_ms} ms leaves no room for a lost heartbeat or two before the "
+                f"heartbeat_ms: {self.heartbeat_ms} ms does not allow for a lost heartbeat or two before the "
                 f"election timeout ({low} ms); at most a third of it",
             ),
             (

@@ -125,7 +125,7 @@ def a_range(raw: object) -> tuple[int, int]:
         raise ValueError(f"{raw!r} is not a range such as 500-1000")
     low, high = _number(parts[0]), _number(parts[1])
     if not 0 < low < high:
-        raise ValueError(f"{low}-{high} leaves no room for chance: the same tie would repeat forever")
+        raise ValueError(f"{low}-{high} leaves nothing to chance: the same tie would repeat forever")
     return low, high
 
 

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import msgspec
 
-from agreed.consensus.members import Member, Members
+from agreed.consensus.members import Member, Members, MembersChange
 from agreed.types import Identity, Index, LeaseId, NodeId, Revision, Term
 
 PROTOCOL_VERSION = 1
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=100):
-    """The first message on a connection, from a node.  `life` counts the starts of that data directory."""
+    """The first message on a connection, from a node.
+
+    `life` counts the starts of that data directory, `boot` is drawn at each start: two processes with one
+    identity, the same life and another boot are a directory and its copy, of which one has to go."""
 
     version: int
     cluster: int
     member: Member
     life: int
+    boot: int
     founders: Members
     members: Members
     members_index: Index
@@ -64,6 +68,21 @@ class DigestReport(msgspec.Struct, frozen=True, array_like=True, tag=105, gc=Fal
     digest: bytes
 
 
+class ChangeAsked(msgspec.Struct, frozen=True, array_like=True, tag=106):
+    """A change of members, asked of another node by one of its clients, for the leader to carry out."""
+
+    ticket: int
+    change: MembersChange
+
+
+class ChangeAnswer(msgspec.Struct, frozen=True, array_like=True, tag=107, gc=False):
+    """`refusal` None: the change is in force, and the store shows it from `revision` on."""
+
+    ticket: int
+    refusal: str | None
+    revision: Revision
+
+
 # --- operators --------------------------------------------------------------------------------------------
 
 
@@ -80,7 +99,7 @@ class FollowerStatus(msgspec.Struct, frozen=True, gc=False):
     heard_ms_ago: int
 
 
-class StatusReply(msgspec.Struct, frozen=True, tag=121):
+class StatusReply(msgspec.Struct, frozen=True, array_like=True, tag=121):
     """One node as it sees itself.  `problem` says in a sentence why it does not serve, or is None."""
 
     name: NodeId
@@ -142,4 +161,4 @@ class OperatorReply(msgspec.Struct, frozen=True, array_like=True, tag=127, gc=Fa
 
 OperatorRequest = StatusRequest | MemberAdd | MemberPromote | MemberRemove | MemberReplace | LeadershipTransfer
 
-NodeMessage = Hello | OperatorHello | HelloReply | Forward | Heard | DigestReport
+NodeMessage = Hello | OperatorHello | HelloReply | Forward | Heard | DigestReport | ChangeAsked | ChangeAnswer

@@ -1,0 +1,46 @@
+# What one types here.  Needs python3 (3.11 or later), make, a C compiler, and a package index that pip can reach.
+#
+#   make demo     three durable nodes, driven by a ZooKeeper client; the leader is killed; nothing is lost
+#   make test     every test
+#   make lint     style, types, and who may import whom
+#   make peers    fetch what the tests compare us with; tests that need a missing one are skipped and say so
+#   make bench    throughput and latency, beside the peers where they are present
+#   make clean    take away everything that was made here
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint peers bench clean
+
+# A stamp for each set of packages: made once, and again when pyproject.toml changes.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "agreed needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.has-%: $(BIN)/python pyproject.toml
+	$(INSTALL) --editable '.[$*]'
+	@touch $@
+
+demo: $(VENV)/.has-demo
+	@$(BIN)/python demo/cluster_demo.py
+
+test: $(VENV)/.has-test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.has-lint
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config .importlinter --no-cache --no-logo
+
+peers: $(VENV)/.has-test
+	tools/peers.sh
+
+bench: $(VENV)/.has-demo
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf bench/load bench/results data agreed-data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
