@@ -1,4 +1,4 @@
-"""The one replicated state machine behind every wire protocol: one revision, one feed of events, one lease table.
+"""The one replicated state machine behind every wire protocol: one revision, one feed, one table of leases.
 
 `commands.py` is what may be put in the log, `machine.py` the only door (`Store.execute`).  The keys live in
 spaces with their own invariants: `tree.py` (ZooKeeper: a znode needs its parent) and `flat.py` (etcd: sorted

@@ -53,7 +53,8 @@ class RevokeLease(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class ExpireLease(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The leader has not heard of it for too long.  Refused if it was attached anew since `attach_revision`."""
+    """The leader has not heard of it for too long.  Refused if it was attached anew since
+    `attach_revision`."""
 
     lease: LeaseId
     attach_revision: Revision

@@ -1,14 +1,22 @@
 """The one feed of changes: every watch of every wire protocol is a view of it.
 
-To be completed with the class `Feed` (readable from any kept revision).
+The feed keeps the newest events in memory, whole revisions only.  It can be read from any revision above its
+`floor`; below, the answer is COMPACTED, and the reader has to look at the present state instead.  It is each
+node's own: how far back it reaches is not agreed upon, and a node that was restored from a snapshot starts
+with an empty one.
 """
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterator
 from enum import IntEnum
+from itertools import islice
+from operator import attrgetter
 
 import msgspec
 
 from agreed.store.records import Record
+from agreed.store.results import Refusal
 from agreed.types import Revision
 
 
@@ -32,3 +40,31 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     record: Record
     previous: Record | None
     """The record before the change, None for a creation."""
+
+
+class Feed:
+    """The newest `retention` events, and sometimes up to twice as many.
+
+    `floor` is the last revision of which events may be missing: `since(floor)` is the longest look back."""
+
+    __slots__ = ("events", "floor", "retention")
+
+    def __init__(self, floor: Revision = 0, retention: int = 16_384) -> None:
+        self.events: list[Event] = []
+        self.floor = floor
+        self.retention = retention
+
+    def since(self, revision: Revision) -> Iterator[Event] | Refusal:
+        """All events of the revisions after `revision`, in order; `Refusal.COMPACTED` if some are gone."""
+        if revision < self.floor:
+            return Refusal.COMPACTED
+        return islice(self.events, bisect_right(self.events, revision, key=attrgetter("revision")), None)
+
+    def trim(self) -> None:
+        """Lets go of what is beyond the retention.  Called once per payload, so that an event costs an append
+        only."""
+        if len(self.events) <= 2 * self.retention:
+            return
+        self.floor = self.events[-self.retention - 1].revision
+        # A revision is kept whole or not at all: a reader must never see half of a transaction.
+        del self.events[: bisect_right(self.events, self.floor, key=attrgetter("revision"))]

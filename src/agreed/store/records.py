@@ -54,7 +54,8 @@ class Record(msgspec.Struct, frozen=True, eq=False, gc=False):
     lease               the lease with which this key goes (ephemeralOwner), or 0
     flags               tree: 0, CONTAINER, or the time to live in ms (> 0);  flat: Consul's flags
     acl                 an interned tuple of permissions
-    children            the names of the direct children, in order of creation, or None where there never was one.
+    children            the names of the direct children, in order of creation, or None where there never was
+                        one.
                         The one mutable field: shared by all versions of a record, true of the newest only
     """
 

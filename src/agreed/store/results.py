@@ -45,7 +45,7 @@ class LeaseResult(msgspec.Struct, frozen=True):
 
 
 class Created(msgspec.Struct, frozen=True, gc=False):
-    """Of `Create`, also inside a `Multi`: the record tells the path (with its sequence number) and the stat."""
+    """Of `Create`, in a `Multi`: the record tells the path (with its sequence number) and the stat."""
 
     record: Record
 

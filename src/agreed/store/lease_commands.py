@@ -1,0 +1,97 @@
+"""The commands on leases.  Each consumes one revision, also when refused, but for `AddCredential`."""
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from agreed.store.commands import AddCredential, AttachLease, ExpireLease, GrantLease, RevokeLease
+from agreed.store.flat_commands import delete_flat
+from agreed.store.leases import Lease
+from agreed.store.paths import parent_of
+from agreed.store.results import Done, LeaseResult, Refusal
+from agreed.store.state import State
+from agreed.store.tree_commands import remove_key, session_refusal
+from agreed.types import NodeId, Revision
+
+
+def grant(state: State, command: GrantLease, origin: NodeId) -> LeaseResult | Refusal:
+    """A session belongs to the node that asks for it, a plain lease to nobody.  0 is not the id of a
+    lease."""
+    revision = state.revision = state.revision + 1
+    if command.lease == 0:
+        return Refusal.BAD_ARGUMENTS
+    if command.lease in state.leases.table:
+        return Refusal.LEASE_EXISTS
+    owner = None if command.credentials is None else origin
+    lease = Lease(
+        command.lease, command.ttl_ms, command.secret, command.credentials, owner, revision, {}, {}
+    )
+    return _in_force(state, lease)
+
+
+def attach(state: State, command: AttachLease, origin: NodeId) -> LeaseResult | Refusal:
+    """Credentials belong to a connection: those of the one before are gone, clients prove theirs anew."""
+    revision = state.revision = state.revision + 1
+    lease = state.leases.table.get(command.lease)
+    if lease is None or lease.owner is None:
+        return Refusal.NO_LEASE
+    if lease.secret != command.secret:
+        return Refusal.WRONG_SECRET
+    return _in_force(
+        state,
+        replace(
+            lease,
+            ttl_ms=command.ttl_ms,
+            credentials=command.credentials,
+            owner=origin,
+            attach_revision=revision,
+        ),
+    )
+
+
+def add_credential(state: State, command: AddCredential, origin: NodeId) -> Done | Refusal:
+    lease = state.leases.table.get(command.lease)
+    if lease is None or lease.owner != origin or lease.credentials is None:
+        return session_refusal(lease)
+    if command.credential not in lease.credentials:
+        credentials = (*lease.credentials, command.credential)
+        state.leases.table[command.lease] = replace(lease, credentials=credentials)
+    return Done.DONE
+
+
+def revoke(state: State, command: RevokeLease, origin: NodeId) -> Done | Refusal:
+    """A session is closed through the node it is attached to, a plain lease through any."""
+    revision = state.revision = state.revision + 1
+    lease = state.leases.table.get(command.lease)
+    if lease is None:
+        return Refusal.NO_LEASE
+    if lease.owner is not None and lease.owner != origin:
+        return Refusal.LEASE_MOVED
+    _end(state, lease, revision)
+    return Done.DONE
+
+
+def expire(state: State, command: ExpireLease, origin: NodeId) -> Done | Refusal:
+    revision = state.revision = state.revision + 1
+    lease = state.leases.table.get(command.lease)
+    if lease is None:
+        return Refusal.NO_LEASE
+    if lease.attach_revision != command.attach_revision:
+        return Refusal.STALE
+    _end(state, lease, revision)
+    return Done.DONE
+
+
+def _in_force(state: State, lease: Lease) -> LeaseResult:
+    state.leases.table[lease.id] = lease
+    return LeaseResult(lease.id, lease.ttl_ms, lease.secret, lease.attach_revision)
+
+
+def _end(state: State, lease: Lease, revision: Revision) -> None:
+    """All keys go in this one revision, in the order of their names: the order in which they were made is not
+    part of a snapshot, and the feed must be the same on a node that was restored from one."""
+    records = state.tree.records
+    for path in sorted(lease.tree_keys):
+        remove_key(state, records[path], records[parent_of(path)], revision)
+    for key in sorted(lease.flat_keys):
+        delete_flat(state, key, revision)
+    del state.leases.table[lease.id]

@@ -1,0 +1,98 @@
+"""The replicated state machine: the same commands in the same order make the same store, byte for byte.
+
+`Store.execute` is the only door.  It reads no clock and rolls no dice: time is the stamp which the leader put
+into the payload (`begin`), and what is random (the id of a lease, its secret) was drawn before the command
+was proposed.
+
+    for batch in payload.batches:                     once per payload: store.begin(payload.stamp_ms)
+        skip = store.admit(batch)
+        for command in batch.commands[skip:]:
+            result = store.execute(command, batch.origin)
+            ... store.fresh holds the events; read and clear it
+
+Every command on the tree or on a lease consumes exactly one revision, also when it is refused: a client that
+saw a refusal at revision n knows that all it did before is in every state from n on (and a ZooKeeper server
+does the same with its zxid).  A `Multi` consumes one for all its operations, a `Transaction` one if it
+writes; `AddCredential`, `Compact` and `Checkpoint` none.  A refused command changes nothing else.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from agreed.store import commands, flat_commands, lease_commands, tree_commands
+from agreed.store.commands import Batch, Checkpoint, Command
+from agreed.store.multi import multi
+from agreed.store.results import Done, Result
+from agreed.store.snapshot import Capture, Reader
+from agreed.store.state import State
+from agreed.types import NodeId, Stamp
+
+
+def _checkpoint(state: State, command: Checkpoint, origin: NodeId) -> Done:
+    """Nothing to do here: the replica takes a snapshot after it."""
+    return Done.DONE
+
+
+HANDLERS: Final[dict[type, Callable[[Any, Any, NodeId], Result]]] = {
+    commands.GrantLease: lease_commands.grant,
+    commands.AttachLease: lease_commands.attach,
+    commands.AddCredential: lease_commands.add_credential,
+    commands.RevokeLease: lease_commands.revoke,
+    commands.ExpireLease: lease_commands.expire,
+    commands.Create: tree_commands.create,
+    commands.SetData: tree_commands.set_data,
+    commands.Delete: tree_commands.delete,
+    commands.SetAcl: tree_commands.set_acl,
+    commands.Multi: multi,
+    commands.RemoveIdle: tree_commands.remove_idle,
+    commands.Transaction: flat_commands.transaction,
+    commands.Compact: flat_commands.compact,
+    commands.Checkpoint: _checkpoint,
+    commands.SetConfiguration: tree_commands.set_configuration,
+}
+
+
+class Store(State):
+    """The state, and its door."""
+
+    __slots__ = ()
+
+    def begin(self, stamp_ms: Stamp) -> None:
+        """A new payload: the cluster's clock moves, and never back (a new leader's may be behind the last
+        one's)."""
+        if stamp_ms > self.stamp_ms:
+            self.stamp_ms = stamp_ms
+        self.feed.trim()
+
+    def admit(self, batch: Batch) -> int:
+        """How many of the batch's first commands must be skipped.  To be asked once per batch, before any of it
+        is executed: it takes note of the batch.  (`once.judge`, asked before this, tells why.)"""
+        return self.once.admit(batch)
+
+    def execute(self, command: Command, origin: NodeId = "") -> Result:
+        """Applies a command which came from the node `origin`, and tells what came of it."""
+        return HANDLERS[type(command)](self, command, origin)
+
+    def capture(self) -> Capture:
+        """What the store is now, to be written at leisure: lists of references, one pass over all records."""
+        return Capture(self)
+
+
+class Restorer:
+    """A store from the pieces of a capture, fed in their order."""
+
+    __slots__ = ("_reader", "_store")
+
+    def __init__(self) -> None:
+        self._store = Store()
+        self._reader = Reader(self._store)
+
+    def feed(self, piece: bytes) -> None:
+        """Raises `CorruptData` for what is not the next piece of a capture."""
+        self._reader.feed(piece)
+
+    def finish(self) -> Store:
+        """Raises `CorruptData` if pieces are missing."""
+        self._reader.finish()
+        return self._store
