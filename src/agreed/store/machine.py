@@ -66,8 +66,8 @@ class Store(State):
         self.feed.trim()
 
     def admit(self, batch: Batch) -> int:
-        """How many of the batch's first commands must be skipped.  To be asked once per batch, before any of it
-        is executed: it takes note of the batch.  (`once.judge`, asked before this, tells why.)"""
+        """How many of the batch's first commands must be skipped.  To be asked once per batch, before any of
+        it is executed: it takes note of the batch.  (`once.judge`, asked before this, tells why.)"""
         return self.once.admit(batch)
 
     def execute(self, command: Command, origin: NodeId = "") -> Result:

@@ -3,19 +3,20 @@
     capture(state).pieces(500)        -> bytes, bytes, ...      while the store goes on changing
     Reader(state).feed(piece) ...; .finish()                    into a state that is new
 
-Records and leases are immutable, so a capture is a few lists of references, taken in one go; it is turned into
-bytes piece by piece, whenever there is time.  Each piece is one MessagePack array, a message of its own:
+Records and leases are immutable, so a capture is a few lists of references, taken in one go; it is turned
+into bytes piece by piece, whenever there is time.  Each piece is one MessagePack array, a message of its own:
 
     Header                  what there is, and how much of everything
     OncePiece, LeasePiece   which commands were done; the leases, without their keys
     TreePiece, FlatPiece    records, in the order of the tree's dict and of the flat log.  Lists of permissions
-                            other than the open one stand beside them, each once, with the positions it applies to
+                            other than the open one stand beside them, each with the positions it applies to
 
-What follows from these is not written but found again: children, the keys of a lease, idle keys, what is used of a
-quota.  Two nodes that applied the same log write the same bytes, also if one of them was restored on the way: the
-order of everything written is an order of events in the log, and nothing depends on hashes.
+What follows from these is not written but found again: children, the keys of a lease, idle keys, what is used
+of a quota.  Two nodes that applied the same log write the same bytes, also if one of them was restored on the
+way: the order of everything written is an order of events in the log, and nothing depends on hashes.
 
-The file around the pieces, and the checksums, are not made here.  A piece that is not one raises `CorruptData`.
+The file around the pieces, and the checksums, are not made here.  A piece that is not one raises
+`CorruptData`.
 """
 from __future__ import annotations
 
@@ -113,7 +114,7 @@ class Capture:
         yield _encoder.encode(OncePiece(self._lives))
         leases = iter(self._leases)
         while some := list(islice(leases, records_per_piece)):
-            yield _encoder.encode(LeasePiece([astuple(lease)[:6] for lease in some]))  # type: ignore[misc]
+            yield _encoder.encode(LeasePiece([astuple(lease)[:6] for lease in some]))
         yield from _record_pieces(self._tree, records_per_piece, TreePiece)
         yield from _record_pieces(self._flat, records_per_piece, FlatPiece)
 
@@ -129,7 +130,7 @@ def _record_pieces(
     for record in records:
         if record.acl is not OPEN_ACL:
             acls.setdefault(record.acl, []).append(len(rows))
-        rows.append(astuple(record)[:_ROW_SIZE])  # type: ignore[arg-type]
+        rows.append(astuple(record)[:_ROW_SIZE])
         if record.value is not None:
             size += len(record.value)
         if len(rows) >= most or size >= PIECE_BYTES_MOST:
@@ -180,7 +181,7 @@ class Reader:
         found = (len(state.once.table), len(state.leases), len(state.tree), len(history.log))
         told = (header.lives, header.leases, header.tree_records, header.flat_records)
         if found != told:
-            raise CorruptData(f"a snapshot has {found} lives, leases, tree and flat records, and should have {told}")
+            raise CorruptData(f"lives, leases, tree and flat records: {told} were announced, {found} came")
         for key, versions in history.versions.items():
             newest = versions[-1]
             if newest.lease and not is_tombstone(newest):
