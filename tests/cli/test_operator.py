@@ -6,6 +6,7 @@ import pytest
 from agreed.cli.operator import NoAnswer, addresses_of, change, status
 from agreed.consensus.members import Members
 from agreed.errors import ConfigurationError, MembershipRefused
+from agreed.replica.operators import OUTCOME_UNKNOWN
 from agreed.wire.peer.codec import encode
 from agreed.wire.peer.messages import (
     PROTOCOL_VERSION,
@@ -100,6 +101,15 @@ def test_a_change_whose_answer_is_lost_may_have_been_made_and_is_not_repeated(re
         change([node.address, other.address], MemberAdd("n4"), 5)
     assert not error.value.surely_not_done
     assert other.heard == []
+
+
+def test_a_change_that_was_overtaken_by_another_leader_may_have_been_made() -> None:
+    with (
+        FakeNode(lambda request: OperatorReply(OUTCOME_UNKNOWN)) as node,
+        pytest.raises(NoAnswer, match="not known") as error,
+    ):
+        change([node.address], MemberAdd("n4"), 5)
+    assert not error.value.surely_not_done
 
 
 def test_a_question_whose_answer_is_lost_has_done_nothing() -> None:

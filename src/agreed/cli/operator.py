@@ -18,6 +18,7 @@ from types import TracebackType
 
 from agreed.errors import AgreedError, ConfigurationError, MalformedInput, MembershipRefused
 from agreed.node.values import an_address, split_address
+from agreed.replica.operators import OUTCOME_UNKNOWN
 from agreed.wire.peer.codec import Decoder, encode
 from agreed.wire.peer.messages import (
     PROTOCOL_VERSION,
@@ -142,6 +143,8 @@ def change(addresses: Sequence[str], request: OperatorRequest, timeout_s: float)
             raise NoAnswer(f"{address}: answered with {type(reply).__name__}", surely_not_done=False)
         if reply.refusal is None:
             return address
+        if reply.refusal == OUTCOME_UNKNOWN:
+            raise NoAnswer(f"{address}: {reply.refusal}", surely_not_done=False)
         if reply.leader_address is None or reply.leader_address == address:
             raise MembershipRefused(f"{address}: {reply.refusal}")
         left.insert(0, reply.leader_address)

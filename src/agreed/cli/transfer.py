@@ -14,4 +14,4 @@ from agreed.wire.peer.messages import LeadershipTransfer
 def command(target: str | None, nodes: str, timeout_s: float) -> None:
     """Hand leadership to TARGET, or to the follower that knows most."""
     change(addresses_of(nodes), LeadershipTransfer(target), timeout_s)
-    click.echo(f"leadership goes to {target or 'the follower that knows most'}; see `agreed status`")
+    click.echo(f"{target or 'another node'} leads; see `agreed status`")

@@ -257,9 +257,9 @@ class Config:
 
     snapshot_entries: int = knob(
         a_number(100),
-        100_000,
-        "entries",
-        "After how many entries of the log a snapshot is taken and the log is cut.",
+        200_000,
+        "commands",
+        "After how many commands a snapshot is taken and the log is cut.",
     )
     snapshot_bytes: int = knob(
         a_number(64 * 1024, 2**40),
