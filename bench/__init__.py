@@ -8,6 +8,7 @@
     generator.py   builds and runs it
     processes.py   one server process: start, end, what it used
     systems.py     how a node of each system is configured and started
+    four_letter.py asks a node whether it serves and whether it leads
     cluster.py     three nodes: until they serve, who leads, until they are gone
     machine.py     what the figures were taken on, and how much of it others used meanwhile
     compare.py     the cases, the rounds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -52,11 +53,12 @@ def main(
     plan = msgspec.structs.replace(
         plan, operations=chosen, seconds=seconds or plan.seconds, rounds=rounds or plan.rounds
     )
-    systems: list[System] = [s for s in (Agreed(), ZooKeeper(heap)) if only in (None, s.name)]
     try:
-        result = measure(plan, systems, directory or Path(tempfile.gettempdir()))
+        systems = [system for system in (Agreed(), ZooKeeper(heap)) if only in (None, system.name)]
+        result = measure(plan, present(systems, needed=only), directory or Path(tempfile.gettempdir()))
     except CannotMeasure as reason:
-        raise click.exceptions.Exit(_complain(reason)) from None
+        to_terminal(f"cannot measure: {reason}")
+        sys.exit(2)
     text = report.as_text(result)
     click.echo(text)
     to_terminal(f"\nkept in {report.keep('compare', result)}")
@@ -64,6 +66,21 @@ def main(
         report.publish("comparison", text)
     if not quick and not all(verdict.holds for verdict in result.verdicts):
         sys.exit(1)
+
+
+def present(systems: Sequence[System], needed: str | None) -> list[System]:
+    """Without those that are not installed here, unless just that one was asked for."""
+    found = []
+    for system in systems:
+        try:
+            system.version()
+        except CannotMeasure as reason:
+            if system.name in ("ours", needed):
+                raise
+            to_terminal(f"without {system.name}, hence without ratios: {reason}")
+        else:
+            found.append(system)
+    return found
 
 
 def measure(plan: compare.Plan, systems: list[System], directory: Path) -> report.Comparison:
@@ -76,11 +93,6 @@ def measure(plan: compare.Plan, systems: list[System], directory: Path) -> repor
     ceiling = generator.ceiling()
     found = compare.run(plan, systems, directory, to_terminal)
     return report.Comparison(report.now(), machine, versions, plan, ceiling, found, report.verdicts_of(found))
-
-
-def _complain(reason: CannotMeasure) -> int:
-    to_terminal(f"cannot measure: {reason}")
-    return 2
 
 
 if __name__ == "__main__":

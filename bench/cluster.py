@@ -1,13 +1,8 @@
-"""Three nodes of one system, each in its own directory, from the first start until they are gone.
-
-Whether a node serves, and who leads, is asked as an operator would: the four-letter word `srvr` on the client
-port, which ZooKeeper answers by default and so do we.
-"""
+"""Three nodes of one system, each in its own directory, from the first start until they are gone."""
 
 from __future__ import annotations
 
 import random
-import re
 import shutil
 import socket
 import tempfile
@@ -15,8 +10,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
-
+from bench.four_letter import ServerState, ask_state
 from bench.generator import CannotMeasure
 from bench.processes import ServerProcess, Usage
 from bench.systems import NODES, NodePorts, System
@@ -24,14 +18,6 @@ from bench.systems import NODES, NodePorts, System
 # Below the range from which Linux draws the ports of outgoing connections, which could take one meanwhile.
 PORT_RANGE = (20_000, 32_000)
 START_PATIENCE_S = 60.0
-
-
-class ServerState(msgspec.Struct, frozen=True):
-    """What `srvr` says.  `mode` is leader or follower (other words: not serving)."""
-
-    mode: str
-    zxid: int
-    nodes: int
 
 
 class Cluster:
@@ -56,15 +42,18 @@ class Cluster:
     ) -> None:
         self.close()
 
-    def start(self) -> float:
+    @property
+    def directories(self) -> list[Path]:
+        return [self.root / f"n{number + 1}" for number in range(NODES)]
+
+    def start(self, patience_s: float = START_PATIENCE_S) -> float:
         """Starts all nodes (again); returns the seconds until all of them served."""
         began = time.monotonic()
-        for number in range(NODES):
-            directory = self.root / f"n{number + 1}"
+        for number, directory in enumerate(self.directories):
             directory.mkdir(exist_ok=True)
             command = self.system.command(number, self.ports, directory)
             self.processes.append(ServerProcess(command, directory / "output.log"))
-        self.wait_until_serving()
+        self.wait_until_serving(patience_s)
         return time.monotonic() - began
 
     def stop(self) -> None:
@@ -79,7 +68,7 @@ class Cluster:
         self.stop()
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def wait_until_serving(self, patience_s: float = START_PATIENCE_S) -> None:
+    def wait_until_serving(self, patience_s: float) -> None:
         """One leader, the rest followers.  Raises CannotMeasure with the last words of the node that is
         not."""
         deadline = time.monotonic() + patience_s
@@ -107,6 +96,10 @@ class Cluster:
             time.sleep(0.05)
         raise CannotMeasure(f"{self.system.name} has no leader")
 
+    def term(self) -> int:
+        """Of the leader; it grows with every election.  Raises CannotMeasure where there is no leader."""
+        return self.system.term(self.ports[self.leader()])
+
     def addresses(self, number: int | None = None) -> list[str]:
         """Of one node, or of all: the leader first, so that odd connections fall to it in both systems."""
         if number is not None:
@@ -122,29 +115,6 @@ class Cluster:
         except ProcessLookupError:
             dead = next((process for process in self.processes if not process.running), self.processes[0])
             raise CannotMeasure(f"a node of {self.system.name} ended:\n{dead.last_words()}") from None
-
-
-def ask_state(port: int, timeout_s: float = 2.0) -> ServerState | None:
-    """None if nobody answers, or the node does not serve."""
-    answer = b""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
-            connection.settimeout(timeout_s)
-            connection.sendall(b"srvr")
-            while piece := connection.recv(4096):
-                answer += piece
-    except OSError:
-        return None
-    return read_state(answer.decode(errors="replace"))
-
-
-def read_state(text: str) -> ServerState | None:
-    mode = re.search(r"^Mode: (\S+)", text, re.MULTILINE)
-    zxid = re.search(r"^Zxid: 0x([0-9a-f]+)", text, re.MULTILINE)
-    nodes = re.search(r"^Node count: (\d+)", text, re.MULTILINE)
-    if mode is None or zxid is None:
-        return None
-    return ServerState(mode[1], int(zxid[1], 16), int(nodes[1]) if nodes else 0)
 
 
 def free_ports() -> list[NodePorts]:

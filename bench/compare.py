@@ -58,7 +58,7 @@ class Measurement(msgspec.Struct, frozen=True):
     nodes: list[NodeCost]
     cpu_us_per_operation: float
     foreign_share: float
-    leader_changed: bool
+    elections: int
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ def warm_up(cluster: Cluster, seconds: float) -> None:
 
 
 def measure(cluster: Cluster, case: Case, plan: Plan, round_number: int) -> Measurement:
-    leader = cluster.leader()
+    leader, term = cluster.leader(), cluster.term()
     addresses = cluster.addresses() if case.spread else cluster.addresses(leader)
     load = Load(
         operation=case.operation,
@@ -161,7 +161,7 @@ def measure(cluster: Cluster, case: Case, plan: Plan, round_number: int) -> Meas
         foreign_share=round(
             sharing.foreign_share(used_s + result.cpu_us_per_operation * result.sent / 1e6), 3
         ),
-        leader_changed=cluster.leader() != leader,
+        elections=cluster.term() - term,
     )
 
 
@@ -176,8 +176,8 @@ def _line(found: Measurement) -> str:
     ]
     if not load.clean:
         parts.append(f"NOT CLEAN: {load.errors} errors (first {load.first_error}), {load.lost} lost")
-    if found.leader_changed:
-        parts.append("THE LEADER CHANGED")
+    if found.elections:
+        parts.append(f"{found.elections} ELECTIONS")
     return "  ".join(parts)
 
 

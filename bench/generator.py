@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,7 +31,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the generator.  `operation`: set, get, create (fresh names) or fill (every key once).
 
     `rate` 0 is the closed loop; otherwise that many requests a second are due at fixed instants, and latency
-    counts from the instant each was due."""
+    counts from the instant each was due.  `slice_s` above 0: the latencies of every so many seconds apart."""
 
     operation: str
     connections: int
@@ -41,10 +43,33 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     directory: str = "/bench"
     existing: bool = False
+    slice_s: float = 0.0
 
     @property
     def name(self) -> str:
         return f"{self.operation} {self.connections}x{self.outstanding}"
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Latencies of a while: pairs of microseconds and how many.  Instants are of `time.monotonic()`."""
+
+    from_s: float
+    to_s: float
+    latencies_us: list[tuple[float, int]]
+
+
+def percentile_us(slices: Sequence[Slice], share: float) -> float | None:
+    """Over all of them together; None without a sample."""
+    counts: Counter[float] = Counter()
+    for each in slices:
+        for latency_us, count in each.latencies_us:
+            counts[latency_us] += count
+    rank, passed = share * counts.total(), 0
+    for latency_us in sorted(counts):
+        passed += counts[latency_us]
+        if passed > rank or passed == counts.total():
+            return latency_us
+    return None
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +93,7 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
     cpu_share: float
     busy_share: float
     cpu_us_per_operation: float
+    slices: list[Slice] = []
 
     @property
     def clean(self) -> bool:
@@ -105,6 +131,7 @@ def command_line(load: Load, addresses: list[str]) -> list[str]:
         "--bytes": load.bytes,
         "--rate": load.rate,
         "--directory": load.directory,
+        "--slice": load.slice_s,
     }
     flags = [text for flag, value in options.items() for text in (flag, str(value))]
     return [str(BINARY), *where, *flags, *(["--existing"] if load.existing else [])]
@@ -128,7 +155,9 @@ def finish(process: subprocess.Popen[str], load: Load) -> LoadResult:
         raise CannotMeasure(f"{load.name}: the generator did not end in its time") from None
     if process.returncode not in (0, 1) or not output:
         raise CannotMeasure(f"{load.name}: {complaint.strip() or f'exit status {process.returncode}'}")
-    return msgspec.json.decode(output, type=LoadResult)
+    *before, last = output.splitlines()
+    slices = [msgspec.json.decode(line, type=Slice) for line in before]
+    return msgspec.structs.replace(msgspec.json.decode(last, type=LoadResult), slices=slices)
 
 
 def run(load: Load, addresses: list[str]) -> LoadResult:

@@ -112,7 +112,7 @@ def cost_table(found: Sequence[Measurement]) -> str:
 
 
 def conduct_table(found: Sequence[Measurement]) -> str:
-    """What would make the other tables doubtful: errors, changes of leader, a busy generator, a shared
+    """What would make the other tables doubtful: errors, elections, a busy generator, a shared
     machine."""
     rows = []
     for case in _in_order(each.case for each in found):
@@ -122,7 +122,7 @@ def conduct_table(found: Sequence[Measurement]) -> str:
                 case,
                 str(sum(each.load.errors for each in of)),
                 str(sum(each.load.lost for each in of)),
-                str(sum(each.leader_changed for each in of)),
+                str(sum(each.elections for each in of)),
                 f"{max(each.load.busy_share for each in of):.0%}",
                 f"{max(each.foreign_share for each in of):.0%}",
                 f"{max(each.load.longest_silence_ms for each in of if each.system == 'ours'):.0f}"
@@ -137,7 +137,7 @@ def conduct_table(found: Sequence[Measurement]) -> str:
         "case",
         "errors",
         "lost",
-        "leader changed",
+        "elections",
         "generator busy",
         "others' processor share",
         "ours silent ms",

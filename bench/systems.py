@@ -20,6 +20,9 @@ from typing import Protocol
 
 import msgspec
 
+from agreed.cli.operator import status
+from agreed.errors import AgreedError
+from bench.four_letter import ask_state
 from bench.generator import CannotMeasure
 
 NODES = 3
@@ -43,6 +46,9 @@ class System(Protocol):
 
     def command(self, number: int, ports: list[NodePorts], directory: Path) -> list[str]:
         """How node `number` (from 0) is started; writes its configuration below `directory`."""
+
+    def term(self, ports: NodePorts) -> int:
+        """Of the leader, asked at the leader.  Raises CannotMeasure if it does not answer."""
 
 
 class ZooKeeper:
@@ -96,6 +102,13 @@ class ZooKeeper:
             str(configuration),
         ]
 
+    def term(self, ports: NodePorts) -> int:
+        """ZooKeeper calls it epoch, and puts it into the upper half of every zxid."""
+        state = ask_state(ports.client)
+        if state is None:
+            raise CannotMeasure(f"the leader on port {ports.client} does not answer")
+        return state.zxid >> 32
+
     @staticmethod
     def _class_path() -> str:
         """By hand: the manifest in Debian's jar names no netty-codec and no binding for its logging."""
@@ -138,6 +151,12 @@ class Agreed:
             "--zookeeper",
             f"127.0.0.1:{ports[number].client}",
         ]
+
+    def term(self, ports: NodePorts) -> int:
+        try:
+            return int(status(f"127.0.0.1:{ports.peer}", timeout_s=5.0).term)
+        except AgreedError as error:
+            raise CannotMeasure(f"the leader does not tell its term: {error}") from error
 
     @staticmethod
     def _program() -> Path:

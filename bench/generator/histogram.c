@@ -33,3 +33,8 @@ double histogram_percentile_us(const Histogram *histogram, double share)
             return (double)(ns < histogram->max_ns ? ns : histogram->max_ns) / 1000;
         }
 }
+
+double histogram_middle_us(int bucket)
+{
+    return (double)middle_of(bucket) / 1000;
+}

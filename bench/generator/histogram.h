@@ -5,10 +5,10 @@
 
 #include <stdint.h>
 
-enum { STEP_BITS = 6 };
+enum { STEP_BITS = 6, BUCKETS = 64 << STEP_BITS };
 
 typedef struct {
-    uint64_t buckets[64 << STEP_BITS];
+    uint64_t buckets[BUCKETS];
     uint64_t samples, max_ns;
 } Histogram;
 
@@ -16,5 +16,8 @@ void histogram_add(Histogram *histogram, uint64_t ns);
 
 /* The latency that `share` (0 to 1) of the samples stay below, in microseconds; 0 without samples. */
 double histogram_percentile_us(const Histogram *histogram, double share);
+
+/* What the samples of a bucket are taken for. */
+double histogram_middle_us(int bucket);
 
 #endif

@@ -11,6 +11,9 @@
  *   --rate R                R requests a second are due at fixed instants, and latency counts from the instant a
  *                           request was due, sent or not.  This is the one to trust for a tail.
  *
+ * The result is one line of JSON, the last one; with --slice S, before it, one line for every S seconds with the
+ * whole histogram of that slice, so that somebody else can merge slices by what happened in them.
+ *
  * What it does not do: it never reconnects.  A lost connection is a finding, it is counted (`lost`), and the
  * requests on it are counted as `unanswered`.
  *
@@ -66,7 +69,8 @@ typedef struct {
 } Connection;
 
 static struct {
-    Histogram latencies;
+    Histogram latencies, slice;
+    uint64_t slice_began_ns;
     uint64_t errors, unanswered, unsent, sent, last_reply_ns, longest_silence_ns, waiting_ns;
     int lost, first_error;
 } seen;
@@ -220,6 +224,7 @@ static void judge(Connection *c, const char *frame, int length, uint64_t now)
     if (!measuring) return;
     uint64_t ns = now > r.since_ns ? now - r.since_ns : 0;
     histogram_add(&seen.latencies, ns);
+    histogram_add(&seen.slice, ns);
     if (now - seen.last_reply_ns > seen.longest_silence_ns) seen.longest_silence_ns = now - seen.last_reply_ns;
     seen.last_reply_ns = now;
 }
@@ -329,6 +334,23 @@ static void drain(double seconds)
         if (connections[i].alive) seen.unanswered += (uint64_t)connections[i].count;
 }
 
+/* One line of JSON, and the next slice begins.  Instants are of CLOCK_MONOTONIC, so that whoever reads them can
+ * lay them beside what it saw itself. */
+static void end_slice(void)
+{
+    uint64_t now = now_ns();
+    const char *between = "";
+    printf("{\"from_s\": %.3f, \"to_s\": %.3f, \"latencies_us\": [", (double)seen.slice_began_ns / 1e9, (double)now / 1e9);
+    for (int i = 0; i < BUCKETS; i++)
+        if (seen.slice.buckets[i]) {
+            printf("%s[%.1f, %llu]", between, histogram_middle_us(i), (unsigned long long)seen.slice.buckets[i]);
+            between = ", ";
+        }
+    puts("]}");
+    memset(&seen.slice, 0, sizeof seen.slice);
+    seen.slice_began_ns = now;
+}
+
 static uint64_t press(double seconds)       /* returns the wall time it took, in ns */
 {
     uint64_t start = now_ns(), end = start + (uint64_t)(seconds * 1e9), due = start, now;
@@ -339,6 +361,7 @@ static uint64_t press(double seconds)       /* returns the wall time it took, in
         if (step) due = refill_rate(due, step, end);
         if (seen.sent >= want.count && measuring && seen.latencies.samples + seen.unanswered >= want.count) break;
         turn_once(20, !step);
+        if (measuring && want.slice > 0 && (double)(now - seen.slice_began_ns) / 1e9 >= want.slice) end_slice();
     }
     if (step && due < end) seen.unsent = (end - due) / step;
     return now_ns() - start;
@@ -445,19 +468,23 @@ static pid_t start_responder(void)
 
 static void report(uint64_t wall_ns, double cpu)
 {
+    const Histogram *latencies = &seen.latencies;
     double wall = (double)wall_ns / 1e9;
-    printf("{\"operation\": \"%s\", \"connections\": %d, \"outstanding\": %d, \"bytes\": %d, \"keys\": %d, \"null\": %s, "
-           "\"rate\": %.0f, \"wall_s\": %.3f, \"sent\": %llu, \"answered\": %llu, \"throughput\": %.1f, ",
-           want.name, want.connections, want.outstanding, want.bytes, want.keys, want.null ? "true" : "false", want.rate,
-           wall, (unsigned long long)seen.sent, (unsigned long long)seen.latencies.samples, (double)seen.latencies.samples / wall);
-    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, \"max_us\": %.1f, \"longest_silence_ms\": %.1f, ",
-           histogram_percentile_us(&seen.latencies, 0.5), histogram_percentile_us(&seen.latencies, 0.99), histogram_percentile_us(&seen.latencies, 0.999), (double)seen.latencies.max_ns / 1000,
+    uint64_t answered = latencies->samples;
+    printf("{\"operation\": \"%s\", \"connections\": %d, \"outstanding\": %d, \"bytes\": %d, \"keys\": %d, ", want.name,
+           want.connections, want.outstanding, want.bytes, want.keys);
+    printf("\"null\": %s, \"rate\": %.0f, \"wall_s\": %.3f, \"sent\": %llu, ", want.null ? "true" : "false", want.rate, wall,
+           (unsigned long long)seen.sent);
+    printf("\"answered\": %llu, \"throughput\": %.1f, ", (unsigned long long)answered, (double)answered / wall);
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, ", histogram_percentile_us(latencies, 0.5),
+           histogram_percentile_us(latencies, 0.99), histogram_percentile_us(latencies, 0.999));
+    printf("\"max_us\": %.1f, \"longest_silence_ms\": %.1f, ", (double)latencies->max_ns / 1000,
            (double)seen.longest_silence_ns / 1e6);
-    printf("\"errors\": %llu, \"first_error\": %d, \"lost\": %d, \"unanswered\": %llu, \"unsent\": %llu, ",
-           (unsigned long long)seen.errors, seen.first_error, seen.lost, (unsigned long long)seen.unanswered,
-           (unsigned long long)seen.unsent);
+    printf("\"errors\": %llu, \"first_error\": %d, \"lost\": %d, ", (unsigned long long)seen.errors, seen.first_error,
+           seen.lost);
+    printf("\"unanswered\": %llu, \"unsent\": %llu, ", (unsigned long long)seen.unanswered, (unsigned long long)seen.unsent);
     printf("\"cpu_s\": %.3f, \"cpu_share\": %.3f, \"busy_share\": %.3f, \"cpu_us_per_operation\": %.3f}\n", cpu, cpu / wall,
-           1 - (double)seen.waiting_ns / (double)wall_ns, seen.latencies.samples ? cpu * 1e6 / (double)seen.latencies.samples : 0);
+           1 - (double)seen.waiting_ns / (double)wall_ns, answered ? cpu * 1e6 / (double)answered : 0);
 }
 
 int main(int argc, char **argv)
@@ -479,17 +506,18 @@ int main(int argc, char **argv)
     prepare();
     if (want.warmup > 0) press(want.warmup);
     seen.waiting_ns = 0;
-    seen.last_reply_ns = now_ns();
+    seen.last_reply_ns = seen.slice_began_ns = now_ns();
     measuring = true;
     double cpu = cpu_seconds();
     uint64_t wall = press(want.seconds);
     cpu = cpu_seconds() - cpu;
-    double waited = (double)seen.waiting_ns;
+    uint64_t waited = seen.waiting_ns;
     if (now_ns() - seen.last_reply_ns > seen.longest_silence_ns) seen.longest_silence_ns = now_ns() - seen.last_reply_ns;
     measuring = want.rate > 0;      /* with a rate, a reply that comes late is the very thing that is looked for */
     drain(5);
     measuring = false;
-    seen.waiting_ns = (uint64_t)waited;
+    if (want.slice > 0) end_slice();
+    seen.waiting_ns = waited;
     for (int i = 0; i < want.connections; i++)
         if (connections[i].alive && connections[i].count < want.outstanding) {
             enqueue(&connections[i], OP_CLOSE, "", true, now_ns());

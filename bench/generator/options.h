@@ -15,7 +15,7 @@ typedef struct {
     bool existing;              /* the keys are there already: do not prepare them */
     bool null;                  /* against the responder, to learn the ceiling */
     int connections, outstanding, keys, bytes, addresses;
-    double seconds, warmup, rate;
+    double seconds, warmup, rate, slice;
     uint64_t count;             /* stop after so many operations; UINT64_MAX: never */
     const char *directory;
     struct sockaddr_in address[MOST_ADDRESSES];
