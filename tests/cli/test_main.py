@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 
 import agreed
-from agreed.cli.exits import DAMAGED, MISUSED, NO_ANSWER, REFUSED, exit_code
+from agreed.cli.exits import DISK_FAILED, MISUSED, NO_ANSWER, NOT_STARTED, REFUSED, exit_code
 from agreed.cli.main import COMMANDS
 from agreed.cli.operator import NoAnswer
-from agreed.errors import AgreedError, ConfigurationError, CorruptData, MembershipRefused, WrongIdentity
+from agreed.errors import (
+    AgreedError,
+    ConfigurationError,
+    CorruptData,
+    DiskFailed,
+    MembershipRefused,
+    WrongIdentity,
+)
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -74,8 +81,9 @@ def test_a_misspelt_variable_keeps_a_node_from_starting() -> None:
     [
         (ConfigurationError("x"), MISUSED),
         (MembershipRefused("x"), REFUSED),
-        (CorruptData("x"), DAMAGED),
-        (WrongIdentity("x"), DAMAGED),
+        (CorruptData("x"), NOT_STARTED),
+        (WrongIdentity("x"), NOT_STARTED),
+        (DiskFailed("x"), DISK_FAILED),
         (NoAnswer("x", surely_not_done=True), NO_ANSWER),
         (NoAnswer("x", surely_not_done=False), NO_ANSWER),
     ],

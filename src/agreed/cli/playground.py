@@ -14,7 +14,10 @@ not them, and they end in order and not all at once; leaving the context ends ev
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -38,6 +41,10 @@ STOP_WITHIN_S = 10.0
 
 POLL_S = 0.02
 
+LIBC = ctypes.CDLL(None)
+PARENT_DEATH_SIGNAL = 1
+"""`PR_SET_PDEATHSIG` of prctl(2)."""
+
 
 class NotServing(AgreedError):
     """The nodes did not come to serve within the time given, or one of them ended."""
@@ -55,15 +62,19 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback which nobody listens on now; somebody may before we do."""
-    with contextlib.ExitStack() as open_sockets:
-        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports of loopback which nobody listens on now; somebody may before we do.
+
+    They lie below the range from which systems draw the ports of outgoing connections: a client could be
+    given the port of a node that is down for a moment, and the node could not come back."""
+    candidates = random.sample(range(12_000, 32_000), 2_000)
+    found = list(itertools.islice(filter(is_free, candidates), count))
+    if len(found) < count:
+        raise NotServing("no free ports were found")
+    return found
 
 
 def is_free(port: int) -> bool:
+    """Whether nobody listens at this port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -71,6 +82,11 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _end_with_parent() -> None:
+    """Run in the new process: the kernel ends it when we end, however we end."""
+    LIBC.prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 class Playground:
@@ -142,6 +158,7 @@ class Playground:
                 text=True,
                 errors="replace",
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
                 env={key: value for key, value in os.environ.items() if not key.startswith("AGREED_")},
             )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from agreed.node import telemetry
 from agreed.node.config import ENVIRONMENT_PREFIX, FILE_VARIABLE, Config, describe_default, load
 
 
@@ -46,6 +47,7 @@ Every flag can also be set by an environment variable ({ENVIRONMENT_PREFIX}HEART
 def serve(file: str | None, **flags: object) -> None:
     """Read the configuration, run the node, and leave with its code."""
     config = load(flags, os.environ, Path(file) if file else None)
+    telemetry.set_up(config.log_level, config.log_format, config.name)
     # Imported here: a mistake in the flags is told before asyncio, uvloop and the codecs are loaded.
     from agreed.node.start import serve as run
 
