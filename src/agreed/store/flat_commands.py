@@ -79,7 +79,7 @@ def delete_flat(state: State, key: bytes, revision: Revision) -> Record:
     return record
 
 
-# --- 1. guards ----------------------------------------------------------------------------------------------
+# --- 1. guards ------------------------------------------------------------------------------------
 
 
 def _choose(state: State, command: Transaction) -> _Chosen | Refusal:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 QUOTA_PREFIX: Final = b"/zookeeper/quota/"
 LIMITS_NAME: Final = b"zookeeper_limits"
 STATS_NAME: Final = b"zookeeper_stats"
-QUOTA_NAMES: Final = frozenset({LIMITS_NAME, STATS_NAME})
 
 _QUOTA_ROOT: Final = QUOTA_PREFIX[:-1]
 _SEPARATORS = re.compile(rb"[,;]+")

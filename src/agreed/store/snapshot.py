@@ -8,8 +8,8 @@ into bytes piece by piece, whenever there is time.  Each piece is one MessagePac
 
     Header                  what there is, and how much of everything
     OncePiece, LeasePiece   which commands were done; the leases, without their keys
-    TreePiece, FlatPiece    records, in the order of the tree's dict and of the flat log.  Lists of permissions
-                            other than the open one stand beside them, each with the positions it applies to
+    TreePiece, FlatPiece    records, in the order of the tree's dict and of the flat log.  Access lists other
+                            than the open one stand beside them, each with the positions it applies to
 
 What follows from these is not written but found again: children, the keys of a lease, idle keys, what is used
 of a quota.  Two nodes that applied the same log write the same bytes, also if one of them was restored on the
@@ -33,7 +33,7 @@ from agreed.store.leases import Lease
 from agreed.store.mvcc import is_tombstone
 from agreed.store.once import Life
 from agreed.store.paths import ROOT
-from agreed.store.quota import limits_bound
+from agreed.store.quota import QUOTA_PREFIX, limits_bound
 from agreed.store.records import OPEN_ACL, Acl, Credential, Record
 from agreed.store.state import State
 from agreed.types import LeaseId, NodeId, Revision, Stamp
@@ -143,11 +143,14 @@ def _record_pieces(
 class Reader:
     """Makes a new state into the one that was captured.  Pieces come in the order in which they were made."""
 
-    __slots__ = ("_header", "_state")
+    __slots__ = ("_bounds", "_flagged", "_header", "_state")
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._header: Header | None = None
+        # To be looked at again when all records are there, so that `finish` need not look at all of them.
+        self._flagged: list[bytes] = []
+        self._bounds: list[tuple[bytes, bytes | None]] = []
         state.tree.records = {}
 
     def feed(self, data: bytes) -> None:
@@ -187,12 +190,10 @@ class Reader:
             if newest.lease and not is_tombstone(newest):
                 self._lease(newest.lease).flat_keys[key] = None
         tree = state.tree
-        for record in tree.records.values():
-            if record.flags:
-                tree.note_idle(record)
-            bound = limits_bound(record.key)
-            if bound is not None:
-                tree.quotas.set_limits(bound, record.value)
+        for path in self._flagged:
+            tree.note_idle(tree.records[path])
+        for bound, limits in self._bounds:
+            tree.quotas.set_limits(bound, limits)
 
     def _begin(self, header: Header) -> None:
         if self._header is not None or header.format != FORMAT:
@@ -221,6 +222,12 @@ class Reader:
                 parent.children[path[slash + 1 :]] = None
             if record.lease:
                 self._lease(record.lease).tree_keys[path] = None
+            if record.flags:
+                self._flagged.append(path)
+            if path.startswith(QUOTA_PREFIX):
+                bound = limits_bound(path)
+                if bound is not None:
+                    self._bounds.append((bound, record.value))
 
     def _records(self, piece: TreePiece | FlatPiece) -> Iterator[Record]:
         acls: dict[int, Acl] = {}

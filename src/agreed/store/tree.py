@@ -50,7 +50,7 @@ class Tree:
     def __len__(self) -> int:
         return len(self.records)
 
-    # --- reads -------------------------------------------------------------------------------------------
+    # --- reads ------------------------------------------------------------------------------------
 
     def get(self, path: bytes) -> Record | None:
         """The znode at `path`; what is not a valid path is just not there."""
@@ -99,7 +99,7 @@ class Tree:
             found.append(RemoveIdle(path, record.modify_revision, record.children_revision))
         return found
 
-    # --- keeping what follows from the records -----------------------------------------------------------
+    # --- keeping what follows from the records ----------------------------------------------------
 
     def intern(self, acl: Acl) -> Acl:
         """One object for equal lists.  `OPEN_ACL` is always the one object which `is` is asked for."""

@@ -26,7 +26,7 @@ from agreed.store.commands import Check, Create, Delete, RemoveIdle, SetAcl, Set
 from agreed.store.events import Event, EventKind, Space
 from agreed.store.leases import Lease
 from agreed.store.paths import PLAIN, parent_of, valid_name, valid_path
-from agreed.store.quota import QUOTA_NAMES
+from agreed.store.quota import LIMITS_NAME, STATS_NAME
 from agreed.store.records import ADMIN, CONTAINER, CREATE, DELETE, OPEN_ACL, READ, WRITE, Acl, Record
 from agreed.store.results import Changed, Created, Done, Refusal
 from agreed.store.state import State
@@ -53,7 +53,7 @@ def session_refusal(lease: Lease | None) -> Refusal:
     return Refusal.NO_LEASE if lease is None or lease.owner is None else Refusal.LEASE_MOVED
 
 
-# --- the door of each command: a revision and a living session --------------------------------------------
+# --- the door of each command: a revision and a living session ------------------------------------
 
 
 def create(state: State, command: Create, origin: NodeId) -> Created | Refusal:
@@ -80,7 +80,7 @@ def delete(state: State, command: Delete, origin: NodeId) -> Done | Refusal:
     return delete_key(state, lease, command, revision)
 
 
-# --- guards and changes; `Multi` comes in here -------------------------------------------------------------
+# --- guards and changes; `Multi` comes in here ----------------------------------------------------
 
 
 def create_key(state: State, lease: Lease, command: Create, revision: Revision) -> Created | Refusal:
@@ -121,7 +121,8 @@ def create_key(state: State, lease: Lease, command: Create, revision: Revision) 
     name = path[slash + 1 :]
     # The parent is there, so its path is valid; there remains the name (and `//x`, whose parent is found as
     # `/`).
-    if (name.translate(None, PLAIN) or name in _ODD_NAMES or slash == 1) and not _valid_below(slash, name):
+    unusual = name.translate(None, PLAIN) or name in _UNUSUAL_NAMES or slash == 1
+    if unusual and not _valid_below(slash, name):
         return _BAD_ARGUMENTS
     if records.get(path) is not None:
         return Refusal.EXISTS
@@ -166,7 +167,7 @@ def create_key(state: State, lease: Lease, command: Create, revision: Revision) 
     event = Event(revision, _CREATED, _TREE, record, None)
     state.fresh.append(event)
     state.feed.events.append(event)
-    if quotas.table or name in QUOTA_NAMES:
+    if unusual or quotas.table:
         quotas.created(record)
     return Created(record)
 
@@ -274,7 +275,7 @@ def set_acl(state: State, command: SetAcl, origin: NodeId) -> Changed | Refusal:
     return Changed(record, len(record.children) if record.children else 0)
 
 
-# --- changes without a session ------------------------------------------------------------------------------
+# --- changes without a session --------------------------------------------------------------------
 
 
 def remove_idle(state: State, command: RemoveIdle, origin: NodeId) -> Done | Refusal:
@@ -355,7 +356,7 @@ def remove_key(state: State, record: Record, parent: Record, revision: Revision)
 # --- small print
 # ----------------------------------------------------------------------------------------------
 
-_ODD_NAMES = frozenset({b"", b".", b".."})
+_UNUSUAL_NAMES = frozenset({b"", b".", b"..", LIMITS_NAME, STATS_NAME})
 
 
 def next_version(version: int) -> int:
