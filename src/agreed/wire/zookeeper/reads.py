@@ -17,11 +17,12 @@ something to tell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from agreed.store.access import allowed, hide_digests
 from agreed.store.paths import ROOT
 from agreed.store.records import ADMIN, OPEN_ACL, READ, Credential, Record
+from agreed.store.state import State
 from agreed.types import LeaseId
 from agreed.wire.zookeeper.codec import write_data, write_paths
 from agreed.wire.zookeeper.credentials import shown
@@ -62,14 +63,11 @@ from agreed.wire.zookeeper.reply_codec import (
 from agreed.wire.zookeeper.stat import current_stat_of
 from agreed.wire.zookeeper.watches import CHILD, DATA, PERSISTENT, RECURSIVE, TooManyWatches, Watches
 
-if TYPE_CHECKING:
-    from agreed.store.state import State
-
 _NO_CHILDREN: Final[dict[bytes, None]] = {}
 
 
 class Session(Protocol):
-    """What must be known of who asks: `id` of the connection for its watches, `lease` for its ephemeral nodes."""
+    """Who asks: `id` is that of the connection, for its watches; `lease` that of its ephemeral nodes."""
 
     @property
     def id(self) -> int: ...
