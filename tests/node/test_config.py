@@ -48,7 +48,7 @@ def test_the_file_may_say_it_in_its_own_types(tmp_path: Path) -> None:
     assert config.four_letter_words == ("ruok", "srvr")
     assert config.zookeeper == "127.0.0.1:2182"
     assert config.peers["n1"] == PeerAddress("10.0.0.1:7421", "10.0.0.1:2181")
-    assert config.listen_address() == "10.0.0.2:7421"
+    assert config.listen_address == "10.0.0.2:7421"
 
 
 @pytest.mark.parametrize("place", ["flag", "variable", "file"])
@@ -119,17 +119,17 @@ def test_a_contradiction_is_refused_by_the_name_of_its_knob(flags: dict[str, obj
 def test_no_peers_make_a_cluster_of_one() -> None:
     config = load({"name": "alone", "listen": "7500"}, {})
     assert config.peers == {"alone": PeerAddress("127.0.0.1:7500")}
-    assert config.listen_address() == "127.0.0.1:7500"
+    assert config.listen_address == "127.0.0.1:7500"
 
 
 def test_sessions_last_between_two_and_twenty_ticks_unless_told() -> None:
-    assert load({}, {}).session_timeout_ms() == (4000, 40000)
-    assert load({"tick_ms": "100", "max_session_timeout_ms": "9000"}, {}).session_timeout_ms() == (200, 9000)
+    assert load({}, {}).session_timeout_ms == (4000, 40000)
+    assert load({"tick_ms": "100", "max_session_timeout_ms": "9000"}, {}).session_timeout_ms == (200, 9000)
 
 
 def test_nothing_listens_beyond_this_machine_unless_told() -> None:
     config = load({}, {})
-    listeners = [config.zookeeper, config.zookeeper_tls, config.listen_address()]
+    listeners = [config.zookeeper, config.zookeeper_tls, config.listen_address]
     assert all(each is None or each.startswith("127.0.0.1:") for each in listeners)
 
 

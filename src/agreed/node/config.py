@@ -282,11 +282,13 @@ class Config:
         "`text` for people (key=value), `json` for collectors.",
     )
 
+    @property
     def session_timeout_ms(self) -> tuple[int, int]:
         """The shortest and the longest session timeout that is granted."""
         low, high = self.min_session_timeout_ms, self.max_session_timeout_ms
         return (2 * self.tick_ms if low is None else low, 20 * self.tick_ms if high is None else high)
 
+    @property
     def listen_address(self) -> str:
         """Where to bind the peer port."""
         return self.listen or self.peers[self.name].address
@@ -310,7 +312,7 @@ class Config:
         return config
 
     def _contradictions(self) -> list[tuple[bool, str]]:
-        shortest, longest = self.session_timeout_ms()
+        shortest, longest = self.session_timeout_ms
         low, _ = self.election_timeout_ms
         return [
             (
