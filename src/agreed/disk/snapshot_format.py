@@ -6,8 +6,8 @@
     trailer     0 (4), length of the whole payload in bytes (8), SHA-256 of the whole payload (32),
                 CRC32C of the 44 bytes before (4)
 
-Integers are little-endian.  Where one piece ends and the next begins means nothing: the payload is all of
-them together, and its digest is what two nodes compare in order to know that they hold the same state.
+Integers are little-endian.  The pieces are read as they were written, but where one ends does not enter the
+digest: that is of the payload as a whole, and what two nodes compare to know that they hold the same state.
 """
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from agreed.consensus.machine import SnapshotMark
 from agreed.disk.files import OpenFile
 
 FORMAT_VERSION = 1
-MAX_PIECE = 16 << 20
-"""Bytes of payload in one piece, at most; what a reader must be able to hold."""
+MAX_PIECE = 1 << 30
+"""Bytes of payload in one piece, at most.  A reader holds one piece at a time."""
 
 MAX_MARK = 1 << 20
 
@@ -109,10 +109,10 @@ class SnapshotScan:
             length, checksum = _PIECE.unpack(head)
             if length == 0:
                 break
-            if length > MAX_PIECE:
-                raise BadSnapshot(offset, "a piece of impossible length")
+            if offset + _PIECE.size + length > self._size:
+                raise BadSnapshot(offset, "the file ends inside a piece")
             payload = self._file.read(offset + _PIECE.size, length)
-            if len(payload) < length or crc32c(head[: _LENGTH.size] + payload) != checksum:
+            if crc32c(head[: _LENGTH.size] + payload) != checksum:
                 raise BadSnapshot(offset, "a piece does not match its checksum")
             self._hash.update(payload)
             self.payload_size += length

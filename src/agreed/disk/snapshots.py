@@ -126,7 +126,7 @@ class Snapshots:
                 file.close()
 
     def pieces(self, index: Index) -> Iterator[bytes]:
-        """Its payload.  Raises CorruptData (possibly after some pieces), DiskFailed."""
+        """Its payload, in the pieces in which it was written.  Raises CorruptData (possibly after some pieces), DiskFailed."""
         name = self._find(index)
         if name is None:
             raise CorruptData(f"{self._directory}: no snapshot of index {index}")
@@ -218,12 +218,16 @@ class SnapshotWriter:
             self._append(encode_header(mark))
 
     def write(self, payload: bytes) -> None:
-        """Some more of the payload, in pieces of any size.  Raises DiskFailed; then call `abandon`."""
+        """The next piece of the payload, 1 byte to 1 GiB; `Snapshots.pieces` gives the same pieces back.
+
+        Raises DiskFailed; then call `abandon`.
+        """
+        if not 0 < len(payload) <= MAX_PIECE:
+            raise ValueError(f"a piece of {len(payload)} bytes")
         self._hash.update(payload)
         self._payload_size += len(payload)
         with disk_failure(self._path, "writing"):
-            for start in range(0, len(payload), MAX_PIECE):
-                self._append(encode_piece(payload[start : start + MAX_PIECE]))
+            self._append(encode_piece(payload))
 
     def finish(self) -> SnapshotFile:
         """Whole, durable, and found by `list` from now on; older ones than are kept are removed.

@@ -39,7 +39,7 @@ from agreed.disk.payloads import (
 )
 from agreed.disk.record import MAX_PAYLOAD, RecordKind, encode_record, record_size
 from agreed.disk.replay import Replay
-from agreed.disk.segments import segment_path
+from agreed.disk.segments import PlacedRecord, segment_path
 from agreed.errors import DiskFailed
 from agreed.types import Identity, Index, Term
 
@@ -96,31 +96,18 @@ class Wal:
     def resume(
         cls, directory: Path, files: Files, replay: Replay, *, segment_size: int = SEGMENT_SIZE
     ) -> Wal:
-        """Go on after what was replayed.  Raises DiskFailed.
-
-        The last record is written and synced once more.  It may be one that was never synced: the process
-        was killed between write and fdatasync, or fdatasync failed and left the page in memory, marked as
-        clean.  Replay found it there; from now on the node vouches for it, and a loss of power would take it.
-        Any record before the last was synced before the last was written.
-
-        A torn tail is cut off, not only skipped: a later write could end where an old piece of it begins.
-        """
+        """Go on after what was replayed.  Raises DiskFailed."""
         wal = cls(directory, files, replay.identity, replay.extent, replay.ballot, segment_size)
         wal._segments = [_Segment(segment.number, segment.highest_index) for segment in replay.segments]
-        number = replay.segments[-1].number
-        wal._path = segment_path(directory, number)
+        wal._path = segment_path(directory, wal._segments[-1].number)
         wal._position = wal._zeroed_to = replay.segments[-1].end
-        last = replay.last_record
-        assert last is not None
         with disk_failure(wal._path, "taking up the log"):
             wal._file = files.open(wal._path)
             wal._capacity = wal._file.size()
             if replay.torn is not None:
-                wal._file.truncate(wal._position)
-                wal._file.preallocate(wal._capacity)
-            again = encode_record(last.record.kind, last.record.payload, number, last.offset)
-            wal._file.write(last.offset, again)
-            wal._file.fsync()
+                wal._cut_torn_tail()
+            assert replay.last_record is not None
+            wal._write_again(replay.last_record)
         return wal
 
     @property
@@ -188,6 +175,24 @@ class Wal:
     def close(self) -> None:
         """Nothing is written: what is durable already is."""
         self._file.close()
+
+    def _cut_torn_tail(self) -> None:
+        """Not only skipped: what is left of it behind a later, shorter record would look like a rotten one."""
+        self._file.truncate(self._position)
+        self._file.preallocate(self._capacity)
+        self._file.fsync()
+
+    def _write_again(self, last: PlacedRecord) -> None:
+        """The last record may be one that was never synced: the process was killed between write and fdatasync,
+        or fdatasync failed and left the page in memory, marked as clean, so that a sync alone would do nothing.
+        Replay found it there; from now on the node vouches for it, and a loss of power would take it.  Every
+        record before it was synced before it was written.
+        """
+        record = last.record
+        self._file.write(
+            last.offset, encode_record(record.kind, record.payload, self._segments[-1].number, last.offset)
+        )
+        self._file.fsync()
 
     def _check_contiguous(self, saves: Sequence[Save]) -> None:
         last_index = self._extent.last_index
