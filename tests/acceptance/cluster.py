@@ -1,16 +1,18 @@
 """Ensembles of real processes: three nodes of ours, or a real ZooKeeper, behind one interface.
 
-An `Ensemble` picks free loopback ports, gives each node a data directory of its own, starts it as a user would, and
-waits (always with a deadline) until the four-letter word `srvr` says that it serves.  Nodes can be killed, ended,
-frozen and started again; what a node wrote to its output is kept beside its data and shown when something fails.
-Only processes that were started here are ever signalled, and all of them are gone after `stop`.
+An `Ensemble` picks free loopback ports, gives each node a data directory of its own, starts it as a user
+would, and waits (always with a deadline) until the four-letter word `srvr` says that it serves.  Nodes can
+be killed, ended, frozen and started again; what a node wrote to its output is kept beside its data and
+shown when something fails. Only processes that were started here are ever signalled, and all of them are
+gone after `stop`.
 
-`Cluster` runs `agreed serve`; `ZooKeeperEnsemble` is the peer that our answers are compared with.  The peer is the
-one of the Debian package, or whatever the variable AGREED_ZOOKEEPER_CLASSPATH holds.
+`Cluster` runs `agreed serve`; `ZooKeeperEnsemble` is the peer that our answers are compared with.  The peer
+is the one of the Debian package, or whatever the variable AGREED_ZOOKEEPER_CLASSPATH holds.
 """
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import random
 import shutil
@@ -91,6 +93,13 @@ def wait_until(condition: Callable[[], bool], deadline_s: float, what: str) -> N
         time.sleep(0.02)
 
 
+def end_with_parent() -> None:
+    """Run in the child: the kernel kills it when we end, however we end (Linux; elsewhere `stop` must do)."""
+    if sys.platform == "linux":
+        parent_death_signal = 1
+        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
+
+
 class Node:
     """One server process: its ports, its directory, and the ways to end it and to bring it back."""
 
@@ -128,6 +137,7 @@ class Node:
                 stderr=subprocess.STDOUT,
                 cwd=self.directory,
                 start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         self.frozen = False
 
@@ -202,7 +212,8 @@ class Node:
 
 
 class Ensemble:
-    """Nodes that are started, watched and ended together.  A context manager: `with Cluster(3) as cluster:`."""
+    """Nodes that are started, watched and ended together.  A context manager: `with Cluster(3) as
+    cluster:`."""
 
     description = "ensemble"
 
@@ -210,9 +221,8 @@ class Ensemble:
         self._temporary = keep_directory is None
         parent = "/dev/shm" if self.in_memory and os.access("/dev/shm", os.W_OK) else None
         self.directory = keep_directory or Path(tempfile.mkdtemp(prefix="ensemble-", dir=parent))
-        self.nodes = [
-            Node(self.node_name(number), self.directory / self.node_name(number)) for number in range(1, size + 1)
-        ]
+        names = [self.node_name(number) for number in range(1, size + 1)]
+        self.nodes = [Node(name, self.directory / name) for name in names]
         for node in self.nodes:
             node.directory.mkdir(parents=True, exist_ok=True)
 

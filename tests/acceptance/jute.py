@@ -1,7 +1,8 @@
 """ZooKeeper's encoding, written a second time for the tests, so that a mistake of ours is not made twice.
 
-Big-endian integers without tags; a buffer or string is its length and its bytes, length -1 is null; a vector is
-its count and its items.  `Writer` builds, `Reader` takes apart; `Undecodable` is the only error of the latter.
+Big-endian integers without tags; a buffer or string is its length and its bytes, length -1 is null; a
+vector is its count and its items.  `Writer` builds, `Reader` takes apart; `Undecodable` is the only error
+of the latter.
 """
 from __future__ import annotations
 

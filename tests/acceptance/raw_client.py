@@ -1,8 +1,9 @@
 """A ZooKeeper client that hides nothing: one TCP connection, bytes in, bytes out.
 
-It does not retry, does not ping, does not reorder, and lets the caller send whatever he likes, right or wrong.
-What the server says comes back as `Reply` (a notification is a reply with xid -1), or as one of the two
-exceptions: `Closed` when the server ended the connection, `Silent` when nothing came within the deadline.
+It does not retry, does not ping, does not reorder, and lets the caller send whatever he likes, right or
+wrong. What the server says comes back as `Reply` (a notification is a reply with xid -1), or as one of the
+two exceptions: `Closed` when the server ended the connection, `Silent` when nothing came within the
+deadline.
 """
 from __future__ import annotations
 

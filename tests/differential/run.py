@@ -1,0 +1,80 @@
+"""Plays many scripts on two servers and reports where they disagree.
+
+`Comparison.check` plays one script; a difference must show again in a second play to count as one, then the
+script is shrunk.  What does not show again is kept apart: as `unsteady` if the tested server answered
+differently the second time, as `reference_unsteady` if only the reference did (pipelined access list
+changes race inside ZooKeeper 3.8).
+"""
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from tests.differential.compare import Difference, Line, PeerTraits, differences, normal_form
+from tests.differential.generate import Generator
+from tests.differential.play import Player, play_on_both
+from tests.differential.script import Script
+from tests.differential.shrink import shrink
+
+
+@dataclass
+class Disagreement:
+    script: Script
+    found: list[Difference]
+
+    def __str__(self) -> str:
+        steps = "\n".join(f"    {line}" for line in self.script.lines())
+        what = "\n".join(f"    {difference}" for difference in self.found[:6])
+        return (
+            f"seed {self.script.seed}, {len(self.script.steps)} steps:\n{steps}\n  differences:\n{what}\n"
+            f"  to play it again, keep this line in a file and give it to --replay:\n"
+            f"    {self.script.to_json().decode()}"
+        )
+
+
+@dataclass
+class Comparison:
+    """`reference_port` is the server that is right."""
+
+    reference_port: int
+    port: int
+    traits: PeerTraits
+    prefix: str = "d"
+    timeout_s: float = 10.0
+    played: int = 0
+    unsteady: list[Disagreement] = field(default_factory=list)
+    reference_unsteady: list[Disagreement] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._left = Player(self.reference_port, timeout_s=self.timeout_s)
+        self._right = Player(self.port, timeout_s=self.timeout_s)
+        self._left_form: list[Line] = []
+        self._right_form: list[Line] = []
+
+    def play(self, script: Script) -> list[Difference]:
+        self.played += 1
+        play_on_both(self._left, self._right, script, f"/{self.prefix}{self.played}")
+        ended_ms = int(time.time() * 1000)
+        self._left_form, self._right_form = (
+            normal_form(player, script, event_zxids=self.traits.event_zxids, ended_ms=ended_ms)
+            for player in (self._left, self._right)
+        )
+        return differences(self._left_form, self._right_form)
+
+    def check(self, script: Script, *, shrinking: bool = True) -> Disagreement | None:
+        found = self.play(script)
+        if not found:
+            return None
+        right_form = self._right_form
+        again = self.play(script)
+        if not again:
+            kept = self.reference_unsteady if self._right_form == right_form else self.unsteady
+            kept.append(Disagreement(script, found))
+            return None
+        if shrinking:
+            script = shrink(script, lambda candidate: bool(self.play(candidate)))
+            again = self.play(script) or again
+        return Disagreement(script, again)
+
+    def draw(self, seed: str) -> Script:
+        return Generator(seed, self.traits).script()
