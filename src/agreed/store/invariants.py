@@ -42,7 +42,7 @@ def check(state: State, before: Progress | None = None) -> Progress:
 
 
 def every_key_has_its_place(state: State) -> Iterator[str]:
-    """A key is named by its record, its parent stands before it and knows it, and there are no other children."""
+    """A key is named by its record, its parent stands before it and knows it; there are no other children."""
     records = state.tree.records
     seen: set[bytes] = set()
     for path, record in records.items():

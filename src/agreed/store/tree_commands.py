@@ -87,26 +87,17 @@ def create_key(state: State, lease: Lease, command: Create, revision: Revision) 
     mode = command.mode
     owner = flags = 0
     if mode != 0 or command.ttl_ms != 0:
-        if mode not in _MODES or (mode in _TTL_MODES) != (command.ttl_ms != 0):
+        if not _valid_mode(mode, command.ttl_ms):
             return _BAD_ARGUMENTS
-        if mode in _EPHEMERAL_MODES:
-            owner = lease.id
-        elif mode == _CONTAINER_MODE:
-            flags = CONTAINER
-        elif not 0 <= command.ttl_ms <= TTL_MOST_MS:
-            return _BAD_ARGUMENTS
-        else:
-            flags = command.ttl_ms
+        owner = lease.id if mode in _EPHEMERAL_MODES else 0
+        flags = CONTAINER if mode == _CONTAINER_MODE else command.ttl_ms
     path = command.path
     slash = path.rfind(b"/")
     if slash < 0:
         return _BAD_ARGUMENTS
-    acl = OPEN_ACL
-    if command.acl is not None:
-        stored = _stored_acl(state, lease, command.acl)
-        if stored is None:
-            return _unless_nul(path, Refusal.INVALID_ACL)
-        acl = stored
+    acl = OPEN_ACL if command.acl is None else _stored_acl(state, lease, command.acl)
+    if acl is None:
+        return _unless_nul(path, Refusal.INVALID_ACL)
     tree = state.tree
     records = tree.records
     parent_path = path[:slash] if slash else b"/"
@@ -136,27 +127,16 @@ def create_key(state: State, lease: Lease, command: Create, revision: Revision) 
     record = Record(
         path, data, revision, revision, revision, stamp_ms, stamp_ms, 0, 0, 0, owner, flags, acl, None
     )
-    children = parent.children
-    if children is None:
-        children = {}
+    children = {} if parent.children is None else parent.children
     children[name] = None
     created += 1
+    if created > 0x7FFF_FFFF:
+        created = -0x8000_0000
     parent = Record(
-        parent.key,
-        parent.value,
-        parent.create_revision,
-        parent.modify_revision,
-        revision,
-        parent.created_ms,
-        parent.modified_ms,
-        parent.version,
-        created if created <= 0x7FFF_FFFF else -0x8000_0000,
-        parent.acl_version,
-        parent.lease,
-        parent.flags,
-        parent.acl,
-        children,
-    )
+        parent.key, parent.value, parent.create_revision, parent.modify_revision, revision,
+        parent.created_ms, parent.modified_ms, parent.version, created, parent.acl_version,
+        parent.lease, parent.flags, parent.acl, children,
+    )  # fmt: skip
     records[parent_path] = parent
     records[path] = record
     if owner:
@@ -188,24 +168,13 @@ def set_key(state: State, lease: Lease, command: SetData, revision: Revision) ->
     version = previous.version
     if command.version != version and command.version != -1:
         return Refusal.BAD_VERSION
-    version += 1
+    version = version + 1 if -1 < version < 0x7FFF_FFFF else next_version(version)
     children = previous.children
     record = Record(
-        previous.key,
-        data,
-        previous.create_revision,
-        revision,
-        previous.children_revision,
-        previous.created_ms,
-        state.stamp_ms,
-        version if -1 < version <= 0x7FFF_FFFF else next_version(version - 1),
-        previous.children_created,
-        previous.acl_version,
-        previous.lease,
-        previous.flags,
-        acl,
-        children,
-    )
+        previous.key, data, previous.create_revision, revision, previous.children_revision,
+        previous.created_ms, state.stamp_ms, version, previous.children_created, previous.acl_version,
+        previous.lease, previous.flags, acl, children,
+    )  # fmt: skip
     tree.records[path] = record
     if previous.flags > 0:
         tree.forget_idle(previous)
@@ -260,7 +229,7 @@ def set_acl(state: State, command: SetAcl, origin: NodeId) -> Changed | Refusal:
     previous = tree.records.get(command.path)
     if previous is None and not valid_path(command.path):
         return _BAD_ARGUMENTS
-    acl = _stored_acl(state, lease, OPEN_ACL if command.acl is None else command.acl)
+    acl = OPEN_ACL if command.acl is None else _stored_acl(state, lease, command.acl)
     if acl is None:
         return Refusal.INVALID_ACL
     if previous is None:
@@ -325,21 +294,10 @@ def remove_key(state: State, record: Record, parent: Record, revision: Revision)
     del children[path[path.rfind(b"/") + 1 :]]
     tree.drop(path)
     parent = Record(
-        parent.key,
-        parent.value,
-        parent.create_revision,
-        parent.modify_revision,
-        revision,
-        parent.created_ms,
-        parent.modified_ms,
-        parent.version,
-        parent.children_created,
-        parent.acl_version,
-        parent.lease,
-        parent.flags,
-        parent.acl,
-        children,
-    )
+        parent.key, parent.value, parent.create_revision, parent.modify_revision, revision,
+        parent.created_ms, parent.modified_ms, parent.version, parent.children_created, parent.acl_version,
+        parent.lease, parent.flags, parent.acl, children,
+    )  # fmt: skip
     tree.records[parent.key] = parent
     if record.lease:
         state.leases.table[record.lease].tree_keys.pop(path, None)
@@ -366,6 +324,13 @@ def next_version(version: int) -> int:
     return 0 if version == -2 else version + 1
 
 
+def _valid_mode(mode: int, ttl_ms: int) -> bool:
+    """A time to live belongs to the modes that have one, and to no other."""
+    if mode in _TTL_MODES:
+        return 0 < ttl_ms <= TTL_MOST_MS
+    return mode in _MODES and ttl_ms == 0
+
+
 def _valid_below(slash: int, name: bytes) -> bool:
     """Whether a name may stand below a parent that is there (`slash` is where it begins).
 
@@ -379,8 +344,6 @@ def _unless_nul(path: bytes, refusal: Refusal) -> Refusal:
 
 
 def _stored_acl(state: State, lease: Lease, asked: Acl) -> Acl | None:
-    if asked is OPEN_ACL:
-        return asked
     acl = effective_acl(asked, lease.credentials or ())
     return None if acl is None else state.tree.intern(acl)
 
