@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from random import Random
@@ -58,10 +58,15 @@ class Change(NamedTuple):
 
 
 class Inode:
-    def __init__(self, durable: bytes = b"", visible: bytes = b"", unsynced: list[Change] | None = None) -> None:
+    def __init__(
+        self,
+        durable: bytes | bytearray = b"",
+        visible: bytes | bytearray = b"",
+        unsynced: Sequence[Change] = (),
+    ) -> None:
         self.durable = bytearray(durable)
         self.visible = bytearray(visible)
-        self.unsynced = list(unsynced or [])
+        self.unsynced = list(unsynced)
 
     def change(self, change: Change) -> None:
         change.apply(self.visible)
@@ -143,7 +148,7 @@ class FaultyFiles:
     def open_for_reading(self, path: Path) -> OpenFile:
         return self.open(path)
 
-    def list(self, directory: Path) -> list[str]:
+    def names(self, directory: Path) -> list[str]:
         return sorted(path.name for path in self.visible if path.parent == directory)
 
     def make_directory(self, path: Path) -> None:

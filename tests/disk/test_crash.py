@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -67,7 +68,7 @@ def check_kill(disk: FaultyFiles, expected: list[State]) -> None:
 
 
 def crash_everywhere(files: FaultyFiles, seed: int, every: int = 1) -> int:
-    """Live a life, and at each of its operations try all kinds of loss on a copy.  Returns how many there were."""
+    """Live a life, and at each of its operations try all kinds of loss on a copy.  Returns how many."""
     life = Life(files, Random(seed))
     moments = 0
 
@@ -109,22 +110,28 @@ def test_what_a_failed_fsync_leaves_in_the_cache_deceives_nobody() -> None:
     fail_to_sync()
 
 
-def test_a_failure_at_any_operation_is_reported_and_loses_nothing() -> None:
-    """EIO or ENOSPC at the n-th operation, for every n; then a loss of power."""
-    for number in (errno.EIO, errno.ENOSPC):
-        for moment in range(1, 400, 7):
-            disk = FaultyFiles()
-            life = Life(disk, Random(7))
-            countdown = iter(range(moment, -1, -1))
-            disk.fail = lambda operation, path, left=countdown: number if next(left, -1) == 0 else None  # type: ignore[misc]
-            try:
-                life.run(STEPS)
-            except DiskFailed as failure:
-                assert "/data" in str(failure)
-            else:
-                continue
-            disk.fail = lambda operation, path: None
-            disk.kill()
-            for loss in Loss:
-                check_crash(disk.clone(), life.expected, life.acknowledged_life, loss, Random(moment))
-            check_kill(disk, life.expected)
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_failure_at_any_operation_is_reported_and_loses_nothing(number: int) -> None:
+    for moment in range(1, 400, 7):
+        fail_once(number, moment)
+
+
+def fail_once(number: int, moment: int) -> None:
+    """This error at the n-th operation, then a loss of power, or only a new start."""
+    disk = FaultyFiles()
+    life = Life(disk, Random(7))
+    operations = 0
+
+    def fail(operation: str, path: Path) -> int | None:
+        nonlocal operations
+        operations += 1
+        return number if operations == moment else None
+
+    disk.fail = fail
+    with pytest.raises(DiskFailed, match="/data"):
+        life.run(STEPS)
+    disk.fail = lambda operation, path: None
+    disk.kill()
+    for loss in Loss:
+        check_crash(disk.clone(), life.expected, life.acknowledged_life, loss, Random(moment))
+    check_kill(disk, life.expected)

@@ -9,6 +9,7 @@ import pytest
 
 from agreed.disk import record, recovery, segments, snapshots, wal
 from agreed.disk.files import OpenFile
+from agreed.disk.identity import write_identity
 from agreed.disk.record import Damage
 from agreed.disk.wal import Wal
 from agreed.errors import AgreedError
@@ -121,7 +122,7 @@ def _forget_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _life_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    write = recovery.write_identity
+    write = write_identity
 
     def write_once(directory: Path, files: FaultyFiles, value: Any) -> None:
         if value.life == 1:

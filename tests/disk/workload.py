@@ -70,7 +70,7 @@ class Life:
     random: Random
     expected: list[State] = field(default_factory=lambda: [NEW])
     log: dict[int, Entry] = field(default_factory=dict)
-    ballot: Ballot = Ballot(0, None)
+    ballot: Ballot = NEW.ballot
     snapshot: tuple[SnapshotMark, bytes] | None = None
     last_index: int = 0
     commit: int = 0

@@ -75,7 +75,7 @@ class Files(Protocol):
         """As `open`, for those who may look but not touch."""
         ...
 
-    def list(self, directory: Path) -> list[str]:
+    def names(self, directory: Path) -> list[str]:
         """The names in it, sorted."""
         ...
 
@@ -168,7 +168,7 @@ class RealFiles:
     def open_for_reading(self, path: Path) -> OpenFile:
         return RealFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
-    def list(self, directory: Path) -> list[str]:
+    def names(self, directory: Path) -> list[str]:
         return sorted(os.listdir(directory))
 
     def make_directory(self, path: Path) -> None:

@@ -141,13 +141,13 @@ class _Recovery:
 
     def _begin_first_life(self, fresh: DirectoryIdentity) -> None:
         """The log comes first, the identity file last: where that is, a log must be too."""
-        numbers = segment_numbers(self._list())
+        numbers = segment_numbers(self._names())
         started = False
         if numbers:
             replay = replay_log(self._directory, self._files, 0)
             assert replay is not None
             started = numbers != [1] or replay.extent.last_index > 0 or replay.ballot != Ballot(0, None)
-        if started or self._snapshots.list():
+        if started or self._snapshots.names():
             raise WrongIdentity(
                 f"{self._directory} holds a log or snapshots, but the file {IDENTITY_FILE} is gone, and with "
                 f"it the knowledge whose they are.  {WHAT_TO_DO}"
@@ -158,9 +158,9 @@ class _Recovery:
         Wal.create(self._directory, self._files, fresh.identity, segment_size=self._segment_size).close()
 
     def _remove_leftovers(self) -> None:
-        names = self._snapshots.list()
+        names = self._snapshots.names()
         newest = names[-1].index if names else 0
-        for name in self._list():
+        for name in self._names():
             index = receiving_index(name)
             if is_unfinished(name) or (index is not None and index <= newest):
                 self._unlink(name)
@@ -170,7 +170,7 @@ class _Recovery:
         """The newest snapshot that verifies, and a log that reaches back to it."""
         bad = []
         snapshot = None
-        for name in reversed(self._snapshots.list()):
+        for name in reversed(self._snapshots.names()):
             try:
                 snapshot = self._snapshots.load(name.index)
                 break
@@ -213,9 +213,9 @@ class _Recovery:
             reasons.append(f"{missing.name} is missing")
         return ".  ".join([*reasons, *bad, WHAT_TO_DO])
 
-    def _list(self) -> list[str]:
+    def _names(self) -> list[str]:
         with disk_failure(self._directory, "listing"):
-            return self._files.list(self._directory)
+            return self._files.names(self._directory)
 
     def _unlink(self, name: str) -> None:
         with disk_failure(self._directory / name, "removing"):

@@ -138,7 +138,7 @@ def corrupt(path: Path, offset: int, reason: str) -> CorruptData:
 
 def replay_log(directory: Path, files: Files, keep_after: Index) -> Replay | None:
     """None where there is no log file.  Raises CorruptData, WrongIdentity, DiskFailed."""
-    numbers = segment_numbers(files.list(directory))
+    numbers = segment_numbers(files.names(directory))
     if not numbers:
         return None
     run = len(numbers) - 1

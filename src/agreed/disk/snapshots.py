@@ -80,10 +80,10 @@ class Snapshots:
         self._files = files
         self._open_for_chunks: tuple[SnapshotName, OpenFile] | None = None
 
-    def list(self) -> list[SnapshotName]:
+    def names(self) -> list[SnapshotName]:
         """Oldest first; by name only.  Raises DiskFailed."""
         with disk_failure(self._directory, "listing"):
-            return snapshot_names(self._files.list(self._directory))
+            return snapshot_names(self._files.names(self._directory))
 
     @property
     def log_needed_from(self) -> Index:
@@ -91,7 +91,7 @@ class Snapshots:
 
         1 as long as there are fewer snapshots than are kept: the first one has no older one to fall back on.
         """
-        names = self.list()
+        names = self.names()
         return names[-KEPT].index + 1 if len(names) >= KEPT else 1
 
     def create(self, mark: SnapshotMark) -> SnapshotWriter:
@@ -105,7 +105,7 @@ class Snapshots:
         """
         path = self.receiving_path(mark)
         with disk_failure(path, "taking up"):
-            for name in self._files.list(self._directory):
+            for name in self._files.names(self._directory):
                 if name.endswith(_RECEIVING) and name != path.name:
                     self._files.unlink(self._directory / name)
         return SnapshotReceiver(self, self._directory, self._files, mark)
@@ -126,7 +126,10 @@ class Snapshots:
                 file.close()
 
     def pieces(self, index: Index) -> Iterator[bytes]:
-        """Its payload, in the pieces in which it was written.  Raises CorruptData (possibly after some pieces), DiskFailed."""
+        """Its payload, in the pieces in which it was written.
+
+        Raises CorruptData (possibly after some pieces), DiskFailed.
+        """
         name = self._find(index)
         if name is None:
             raise CorruptData(f"{self._directory}: no snapshot of index {index}")
@@ -187,7 +190,7 @@ class Snapshots:
 
     def remove_old(self) -> None:
         """All but the newest ones.  Raises DiskFailed."""
-        old = self.list()[:-KEPT]
+        old = self.names()[:-KEPT]
         for name in old:
             path = snapshot_path(self._directory, name)
             with disk_failure(path, "removing"):
@@ -197,7 +200,7 @@ class Snapshots:
                 self._files.fsync_directory(self._directory)
 
     def _find(self, index: Index) -> SnapshotName | None:
-        return next((name for name in reversed(self.list()) if name.index == index), None)
+        return next((name for name in reversed(self.names()) if name.index == index), None)
 
 
 class SnapshotWriter:
@@ -230,7 +233,7 @@ class SnapshotWriter:
             self._append(encode_piece(payload))
 
     def finish(self) -> SnapshotFile:
-        """Whole, durable, and found by `list` from now on; older ones than are kept are removed.
+        """Whole, durable, and found by `names` from now on; older ones than are kept are removed.
 
         Raises DiskFailed; then call `abandon`.
         """
@@ -266,7 +269,7 @@ class SnapshotReceiver:
         self._final_path = snapshot_path(directory, SnapshotName(mark.index, mark.term))
         self._path = snapshots.receiving_path(mark)
         with disk_failure(self._path, "taking up"):
-            if self._path.name in files.list(directory):
+            if self._path.name in files.names(directory):
                 self._file = files.open(self._path)
                 self._held = _held(self._file, mark)
                 self._file.truncate(self._held)

@@ -177,16 +177,16 @@ class Wal:
         self._file.close()
 
     def _cut_torn_tail(self) -> None:
-        """Not only skipped: what is left of it behind a later, shorter record would look like a rotten one."""
+        """Not only skipped: its remains behind a later, shorter record would look like a rotten one."""
         self._file.truncate(self._position)
         self._file.preallocate(self._capacity)
         self._file.fsync()
 
     def _write_again(self, last: PlacedRecord) -> None:
-        """The last record may be one that was never synced: the process was killed between write and fdatasync,
-        or fdatasync failed and left the page in memory, marked as clean, so that a sync alone would do nothing.
-        Replay found it there; from now on the node vouches for it, and a loss of power would take it.  Every
-        record before it was synced before it was written.
+        """The last record may be one that was never synced: the process was killed between write and
+        fdatasync, or fdatasync failed and left the page in memory, marked as clean, so that a sync alone
+        would do nothing.  Replay found it there; from now on the node vouches for it, and a loss of power
+        would take it.  Every record before it was synced before it was written.
         """
         record = last.record
         self._file.write(
