@@ -1,0 +1,11 @@
+"""The real world around a replica: sockets, disk, clock, configuration.  The only part of a server that awaits.
+
+    start.py      what a node does before its first step, and after its last
+    shell.py      one loop: wait, step, take, do
+    listen.py     sockets that are accepted: clients, peers, operators
+    dial.py       sockets to peers: reconnect, back off
+    writer.py     the thread that waits for the disk
+    clock.py      the watches on the wall
+    config.py     every knob, its unit, default and reason
+    telemetry.py  the operator's log
+"""

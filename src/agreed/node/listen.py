@@ -1,0 +1,227 @@
+"""Sockets that are accepted: ZooKeeper clients on one port, peers and operators on another.
+
+A protocol object only carries bytes to the shell and back.  A client that does not read what it is sent is not
+read from either; if it lets more pile up than `MAX_UNREAD_BYTES` (watch events need no request), it goes.
+"""
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, cast
+
+from agreed.errors import MalformedInput
+from agreed.replica import events
+from agreed.wire.peer.codec import Decoder, encode
+from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, OperatorHello, OperatorReply
+
+if TYPE_CHECKING:
+    from agreed.node.shell import Shell
+
+MAX_UNREAD_BYTES = 64 * 1024 * 1024
+
+FIRST_WORD_TIMEOUT_S = 10.0
+"""Who connects and says nothing is closed after this."""
+
+
+class ClientProtocol(asyncio.Protocol):
+    """One ZooKeeper client."""
+
+    __slots__ = ("_deadline", "_full", "_held", "_shell", "address", "id", "transport")
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._full = False
+        self._held = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self.id = 0
+        self.address = ""
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, transport)
+        peername = transport.get_extra_info("peername") or ("", 0)
+        self.address = peername[0]
+        if not self._shell.may_connect(self.address):
+            transport.abort()
+            return
+        self.transport = transport
+        self.id = self._shell.client_opened(self)
+        self._deadline = asyncio.get_running_loop().call_later(FIRST_WORD_TIMEOUT_S, self._silent)
+        certificate = transport.get_extra_info("peercert")
+        subject = distinguished_name(certificate) if certificate else None
+        self._shell.happened(events.ClientOpened(self.id, self.address, peername[1], subject))
+
+    def _silent(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self.id:
+            self._shell.happened(events.ClientBytes(self.id, data))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if self.id:
+            self._shell.client_closed(self)
+            self._shell.happened(events.ClientClosed(self.id))
+        self.transport = None
+
+    def write(self, data: bytes) -> None:
+        transport = self.transport
+        if transport is not None:
+            transport.write(data)
+            if self._full and transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+                self._shell.log("warning", f"client {self.address} does not read: it is dropped")
+                transport.abort()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    # Two reasons not to read: the client does not take our replies, or the cluster is behind with its requests.
+
+    def pause_writing(self) -> None:
+        self._full = True
+        self._apply()
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._apply()
+
+    def hold(self, held: bool) -> None:
+        self._held = held
+        self._apply()
+
+    def _apply(self) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._full or self._held:
+            if self.transport.is_reading():
+                self.transport.pause_reading()
+        elif not self.transport.is_reading():
+            self.transport.resume_reading()
+
+
+class PeerProtocol(asyncio.Protocol):
+    """A connection that another node, or an operator's command line, has opened."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._decoder = Decoder()
+        self._peer: str | None = None
+        self._operator = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._shell.peer_protocols.add(self)
+        self._deadline = asyncio.get_running_loop().call_later(FIRST_WORD_TIMEOUT_S, self._silent)
+
+    def _silent(self) -> None:
+        if self._peer is None and not self._operator:
+            self._drop("it did not say who it is")
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._decoder.receive_data(data)
+        except MalformedInput as error:
+            self._drop(str(error))
+            return
+        for message in messages:
+            if self._peer is not None:
+                if isinstance(message, Hello | HelloReply | OperatorHello):
+                    self._drop("a second hello")
+                    return
+                self._shell.happened(events.PeerMessage(self._peer, message))
+            elif self._operator:
+                self._shell.operator_asked(self, message)
+            elif isinstance(message, Hello):
+                if not self._greet(message):
+                    return
+            elif isinstance(message, OperatorHello) and message.version == PROTOCOL_VERSION:
+                self._operator = True
+            else:
+                self._drop("its first message is no hello")
+                return
+
+    def _greet(self, hello: Hello) -> bool:
+        """Answers; True if the caller is a member from which messages are taken."""
+        assert self.transport is not None
+        refusal = self._shell.refuse(hello)
+        self.transport.write(encode(HelloReply(self._shell.hello(), refusal)))
+        if refusal is not None:
+            self._shell.log("warning", f"{hello.member.name} is refused: {refusal}")
+            self.transport.close()
+            return False
+        if self._shell.is_member(hello):
+            self._peer = hello.member.name
+        return True
+
+    def answer(self, reply: object) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(encode(reply))
+
+    def refuse(self, reason: str) -> None:
+        self.answer(OperatorReply(reason))
+
+    def _drop(self, reason: str) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            peername = self.transport.get_extra_info("peername") or ("?", 0)
+            self._shell.log("warning", f"the peer connection from {peername[0]}:{peername[1]} is dropped: {reason}")
+            self.transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._shell.peer_protocols.discard(self)
+        if self._peer is not None:
+            self._shell.happened(events.PeerClosed(self._peer))
+        self.transport = None
+
+
+_SHORT_NAMES = {
+    "commonName": "CN",
+    "organizationName": "O",
+    "organizationalUnitName": "OU",
+    "localityName": "L",
+    "stateOrProvinceName": "ST",
+    "countryName": "C",
+    "domainComponent": "DC",
+    "userId": "UID",
+    "streetAddress": "STREET",
+}
+
+
+def distinguished_name(certificate: dict[str, object]) -> str:
+    """The subject of a certificate as RFC 2253 writes it: the last part first."""
+    parts = []
+    subject = certificate.get("subject", ())
+    assert isinstance(subject, tuple)
+    for part in reversed(subject):
+        parts.append("+".join(f"{_SHORT_NAMES.get(key, key)}={_escaped(value)}" for key, value in part))
+    return ",".join(parts)
+
+
+def _escaped(value: str) -> str:
+    escaped = "".join("\\" + character if character in ',+"\\<>;' else character for character in value)
+    if escaped.startswith(("#", " ")):
+        escaped = "\\" + escaped
+    if escaped.endswith(" ") and len(value) > 1:
+        escaped = escaped[:-1] + "\\ "
+    return escaped
+
+
+def server_context(certificate: str, key: str, authority: str | None) -> ssl.SSLContext:
+    """TLS for the client port; with an authority every client must show a certificate of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    if authority is not None:
+        context.load_verify_locations(authority)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

@@ -1,0 +1,375 @@
+"""One loop around a replica: wait, step, take, do.  It has never heard of Raft.
+
+Whatever happens is given to the replica at once (`happened`); the effects of all that happened in one turn of
+the event loop are done together at its end (`_turn`).  The shell's whole duty towards safety is to say `Saved`
+only when it is true, and in order.
+
+What waits for a disk waits in a thread: saves in `writer.py`, snapshots in an executor with one thread.
+"""
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+
+from agreed import __version__
+from agreed.consensus.machine import ChunkLoaded, ChunkSaved, LoadChunk, SaveChunk, SnapshotMark, SnapshotRejected
+from agreed.consensus.members import Member, Members
+from agreed.disk.recovery import Recovered
+from agreed.disk.snapshots import SnapshotFile, SnapshotReceiver, SnapshotWriter
+from agreed.errors import CorruptData, DiskFailed
+from agreed.node import clock
+from agreed.node.dial import Peers
+from agreed.node.listen import ClientProtocol, PeerProtocol
+from agreed.node.writer import Writer
+from agreed.replica import events
+from agreed.replica.founding import Admission, all_members
+from agreed.replica.replica import Replica
+from agreed.types import NodeId
+from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, StatusReply
+
+CHUNK_BYTES = 1024 * 1024
+
+RESTORE_PAUSE_S = 0.0005
+"""Between two pieces of a snapshot that is taken over: heartbeats are answered meanwhile."""
+
+SNAPSHOT_PAUSE_S = 0.002
+"""Between two pieces of a snapshot that is written: most of the time belongs to requests."""
+
+
+class Shell:
+    def __init__(
+        self,
+        replica: Replica,
+        recovered: Recovered,
+        me: Member,
+        founders: Members,
+        boot: int,
+        addresses: dict[NodeId, str],
+        connection_limits: tuple[int, int],
+        log: Callable[[str, str], None],
+    ) -> None:
+        self.replica = replica
+        self.log = log
+        self.stopped = asyncio.Event()
+        self.exit_code = 0
+        self.peer_protocols: set[PeerProtocol] = set()
+        self._recovered = recovered
+        self._me = me
+        self._founders = founders
+        self._boot = boot
+        self._configured_addresses = addresses
+        self._limits = connection_limits
+        self._loop = asyncio.get_running_loop()
+        self._admission = Admission()
+        self._known_members: Members | None = None
+        self._clients: dict[int, ClientProtocol] = {}
+        self._per_address: dict[str, int] = {}
+        self._next_client = 1
+        self._operators: dict[int, PeerProtocol] = {}
+        self._next_operator = 1
+        self._turn_due = False
+        self._alarm: asyncio.TimerHandle | None = None
+        self._peers = Peers(self, log)
+        self._writer = Writer(recovered.wal.append, self._saved, self._disk_failed)
+        self._snapshot_thread = ThreadPoolExecutor(1, "agreed-snapshots")
+        self._snapshot_writer: SnapshotWriter | None = None
+        self._snapshot_mark: SnapshotMark | None = None
+        self._receiver: SnapshotReceiver | None = None
+        self._sending: dict[NodeId, SnapshotMark] = {}
+
+    # --- the loop -------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self.happened(events.TimePassed(clock.now(), clock.wall_ms()))
+
+    def happened(self, event: object) -> None:
+        """The only door to the replica."""
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
+            self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
+        self.replica.step(event)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        effects = self.replica.take()
+        for save in effects.saves:
+            self._writer.submit(save)
+        send = self._peers.send
+        for target, message in effects.send:
+            send(target, message)
+        clients = self._clients
+        for identifier, data in effects.write:
+            client = clients.get(identifier)
+            if client is not None:
+                client.write(data)
+        if effects.close or effects.pause or effects.resume:
+            self._connections(effects)
+        if effects.snapshot:
+            self._write_snapshot(effects.snapshot)
+        for load in effects.load_chunks:
+            self._load_chunk(load)
+        for chunk in effects.save_chunks:
+            self._snapshot_thread.submit(self._save_chunk, chunk)
+        for ticket, reply in effects.operator_replies:
+            self._operator_reply(ticket, reply)
+        for level, sentence in effects.logs:
+            self.log(level, sentence)
+        if effects.stopped:
+            self.stopped.set()
+        if self.replica.members is not self._known_members:
+            self._members_changed()
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        wake = self.replica.wake
+        if wake is not None:
+            self._alarm = self._loop.call_later(max(0, wake - clock.now()) / 1000, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
+            self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
+
+    def request_stop(self) -> None:
+        self.happened(events.StopRequested())
+
+    async def close(self) -> None:
+        """After `stopped`: nothing acknowledged is left in a buffer."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for client in list(self._clients.values()):
+            client.close()
+        self._peers.close()
+        for protocol in list(self.peer_protocols):
+            if protocol.transport is not None:
+                protocol.transport.close()
+        await self._loop.run_in_executor(None, self._writer.stop)
+        await self._loop.run_in_executor(None, self._snapshot_thread.shutdown)
+        self._recovered.close()
+
+    # --- the disk -------------------------------------------------------------------------------------
+
+    def _saved(self, serials: list[int]) -> None:
+        for serial in serials:
+            self.happened(events.Saved(serial))
+
+    def _disk_failed(self, reason: str) -> None:
+        self.exit_code = 74  # EX_IOERR
+        self.happened(events.DiskStopped(reason))
+
+    def _write_snapshot(self, effects: list[events.StartSnapshot | events.SnapshotPiece]) -> None:
+        for effect in effects:
+            if isinstance(effect, events.StartSnapshot):
+                self._snapshot_mark = effect.mark
+            else:
+                self._snapshot_thread.submit(self._write_piece, effect)
+
+    def _write_piece(self, piece: events.SnapshotPiece) -> None:
+        """In the snapshot thread."""
+        try:
+            if self._snapshot_writer is None:
+                assert self._snapshot_mark is not None
+                self._snapshot_writer = self._recovered.snapshots.create(self._snapshot_mark)
+            self._snapshot_writer.write(piece.data)
+            if not piece.last:
+                self._loop.call_soon_threadsafe(
+                    self._loop.call_later, SNAPSHOT_PAUSE_S, self.happened, events.SnapshotPieceWritten()
+                )
+                return
+            written = self._snapshot_writer.finish()
+            self._snapshot_writer = None
+            self._loop.call_soon_threadsafe(self._snapshot_written, written)
+        except (DiskFailed, OSError) as error:
+            if self._snapshot_writer is not None:
+                self._snapshot_writer.abandon()
+                self._snapshot_writer = None
+            self._loop.call_soon_threadsafe(self._disk_failed, str(error))
+
+    def _snapshot_written(self, written: SnapshotFile) -> None:
+        self.happened(events.SnapshotWritten(written.mark, written.digest))
+        self._writer.call(lambda: self._recovered.wal.forget_before(self._recovered.snapshots.log_needed_from))
+
+    def _load_chunk(self, load: LoadChunk) -> None:
+        self._snapshot_thread.submit(self._read_chunk, load)
+
+    def _read_chunk(self, load: LoadChunk) -> None:
+        """In the snapshot thread."""
+        snapshots = self._recovered.snapshots
+        answer = ChunkLoaded(load.target, None, load.offset, b"", False)
+        try:
+            mark = self._sending.get(load.target) if load.index else None
+            if mark is None and (names := snapshots.list()):
+                # Verified as a whole before the first byte of it leaves.
+                mark = self._sending[load.target] = snapshots.load(names[-1].index).mark
+            chunk = None if mark is None else snapshots.read_chunk(mark.index, load.offset, CHUNK_BYTES)
+            if mark is not None and chunk is not None:
+                answer = ChunkLoaded(load.target, mark, load.offset, chunk.data, chunk.done)
+        except (DiskFailed, CorruptData, OSError) as error:
+            self._loop.call_soon_threadsafe(self.log, "error", f"a snapshot cannot be sent: {error}")
+        self._loop.call_soon_threadsafe(self.happened, answer)
+
+    def _save_chunk(self, chunk: SaveChunk) -> None:
+        """In the snapshot thread."""
+        try:
+            receiver = self._receiver
+            if receiver is None or receiver.mark != chunk.mark:
+                receiver = self._receiver = self._recovered.snapshots.receive(chunk.mark)
+            if chunk.offset <= receiver.held:
+                receiver.write(chunk.offset, chunk.data)
+            if not chunk.done or receiver.held < chunk.offset + len(chunk.data):
+                self._loop.call_soon_threadsafe(self.happened, ChunkSaved(chunk.mark, receiver.held))
+                return
+            self._receiver = None
+            received = receiver.finish()
+        except CorruptData as error:
+            self._receiver = None
+            self._loop.call_soon_threadsafe(self.log, "error", f"the received snapshot is damaged: {error}")
+            self._loop.call_soon_threadsafe(self.happened, SnapshotRejected(chunk.mark))
+        except (DiskFailed, OSError) as error:
+            self._loop.call_soon_threadsafe(self._disk_failed, str(error))
+        else:
+            self._loop.call_soon_threadsafe(self._take_over, received)
+
+    def _take_over(self, received: SnapshotFile) -> None:
+        mark = received.mark
+        self._writer.call(lambda: self._recovered.wal.start_after(mark.index, mark.term))
+        self._loop.create_task(self._restore(mark))
+
+    async def _restore(self, mark: SnapshotMark) -> None:
+        """Piece by piece: a node that restores for seconds without a word would be taken for dead."""
+        try:
+            for piece in self._recovered.snapshots.pieces(mark.index):
+                self.replica.step(events.RestorePiece(piece))
+                await asyncio.sleep(RESTORE_PAUSE_S)
+        except (CorruptData, DiskFailed) as error:
+            self._disk_failed(str(error))
+            return
+        self.happened(events.RestoreEnded(mark))
+
+    # --- clients --------------------------------------------------------------------------------------
+
+    def may_connect(self, address: str) -> bool:
+        total, per_address = self._limits
+        if total and len(self._clients) >= total:
+            self.log("warning", f"a client from {address} is refused: {total} connections are the limit")
+            return False
+        if per_address and self._per_address.get(address, 0) >= per_address:
+            self.log("warning", f"a client from {address} is refused: {per_address} from one address are the limit")
+            return False
+        return True
+
+    def client_opened(self, client: ClientProtocol) -> int:
+        identifier = self._next_client
+        self._next_client += 1
+        self._clients[identifier] = client
+        self._per_address[client.address] = self._per_address.get(client.address, 0) + 1
+        return identifier
+
+    def client_closed(self, client: ClientProtocol) -> None:
+        self._clients.pop(client.id, None)
+        left = self._per_address.get(client.address, 1) - 1
+        if left:
+            self._per_address[client.address] = left
+        else:
+            self._per_address.pop(client.address, None)
+
+    def _connections(self, effects: events.Effects) -> None:
+        for identifier in effects.close:
+            if client := self._clients.get(identifier):
+                client.close()
+        for identifier in effects.pause:
+            if client := self._clients.get(identifier):
+                client.hold(True)
+        for identifier in effects.resume:
+            if client := self._clients.get(identifier):
+                client.hold(False)
+
+    # --- peers and operators --------------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        members = self.replica.members
+        return Hello(
+            PROTOCOL_VERSION,
+            self._recovered.identity.cluster,
+            self._me,
+            self._recovered.identity.life,
+            self._boot,
+            self._founders,
+            members,
+            self.replica.applied,
+        )
+
+    def refuse(self, hello: Hello) -> str | None:
+        refusal = self._admission.refuse(self.hello(), hello)
+        if refusal is not None or not self.is_member(hello):
+            # Whoever lost its disk, or is new, may be made a member under this identity.
+            self.happened(
+                events.StrangerSeen(
+                    hello.member.name, hello.member.identity, hello.member.address, hello.member.client_address
+                )
+            )
+        return refusal
+
+    def is_member(self, hello: Hello) -> bool:
+        return hello.cluster == self._recovered.identity.cluster
+
+    def greeted(self, peer: NodeId, reply: HelloReply) -> bool:
+        if reply.refusal is not None:
+            self.log("warning", f"{peer} refuses this node: {reply.refusal}")
+            return False
+        if reply.hello.member.name != peer:
+            self.log("warning", f"at the address of {peer} answers {reply.hello.member.name}")
+            return False
+        return reply.hello.cluster in (0, self._recovered.identity.cluster)
+
+    def peer_opened(self, peer: NodeId) -> None:
+        self.happened(events.PeerOpened(peer))
+
+    def peer_closed(self, peer: NodeId) -> None:
+        self.happened(events.PeerClosed(peer))
+
+    def _members_changed(self) -> None:
+        self._known_members = members = self.replica.members
+        addresses = {m.name: m.address for m in all_members(members) if m.name != self._me.name}
+        for name, address in self._configured_addresses.items():
+            # What the operator configured here is newer than what was agreed when the member joined.
+            if name in addresses:
+                addresses[name] = address
+        self._peers.know(addresses)
+
+    def operator_asked(self, protocol: PeerProtocol, request: object) -> None:
+        ticket = self._next_operator
+        self._next_operator += 1
+        self._operators[ticket] = protocol
+        self.happened(events.OperatorAsked(ticket, request))
+
+    def _operator_reply(self, ticket: int, reply: object) -> None:
+        protocol = self._operators.pop(ticket, None)
+        if isinstance(reply, StatusReply):
+            reply = msgspec.structs.replace(
+                reply,
+                identity=self._recovered.identity.identity,
+                cluster=self._recovered.identity.cluster,
+                resident_bytes=resident_bytes(),
+                version=__version__,
+            )
+        if protocol is not None:
+            protocol.answer(reply)
+
+
+def resident_bytes() -> int:
+    """Of this process, now; where the system does not tell, the most it ever was."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,353 @@
+"""What a node does before its first step, and after its last.
+
+    recover        the data directory: identity, log, newest snapshot (or a clear refusal)
+    found          a fresh node: hear all founders, or be told by a member; nothing is promised before
+    serve          consensus, store and clients, until SIGTERM or a failed disk
+
+Exit codes: 0 after SIGTERM or SIGINT; 74 (EX_IOERR) when the disk failed; 78 (EX_CONFIG) for a data directory
+or configuration that must not be started.
+"""
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import platform
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from agreed.consensus.machine import SnapshotMark
+from agreed.consensus.members import Member, Members, decode_members, encode_members
+from agreed.consensus.raft.config import RaftConfig
+from agreed.consensus.raft.raft import Raft
+from agreed.disk.files import RealFiles
+from agreed.disk.identity import write_identity
+from agreed.disk.recovery import Recovered, recover
+from agreed.errors import AgreedError, ConfigurationError, DiskFailed
+from agreed.node import clock, telemetry
+from agreed.node.config import Config
+from agreed.node.dial import Peers
+from agreed.node.listen import ClientProtocol, PeerProtocol, server_context
+from agreed.node.shell import Shell
+from agreed.node.values import split_address
+from agreed.replica.founding import Founding
+from agreed.replica.reconfiguration import server_number
+from agreed.replica.replica import Replica
+from agreed.replica.settings import Settings
+from agreed.replica.words import Surroundings
+from agreed.store.machine import Restorer, Store
+from agreed.types import NodeId
+from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply
+from agreed.wire.zookeeper.jaas import digest_users
+
+EXIT_DISK_FAILED = 74
+EXIT_REFUSED = 78
+
+NO_MEMBERS = Members(())
+
+
+def serve(config: Config) -> int:
+    """Runs a node until it is told to stop; returns the exit code."""
+    log = telemetry.log("node")
+    # A million records must not be looked at again and again: what lives long is untracked or frozen, and
+    # the collector's full runs, which would stop the node for tens of milliseconds, become rare.
+    gc.set_threshold(50_000, 20, 1_000)
+    try:
+        recovered = recover(
+            Path(config.data),
+            RealFiles(),
+            name=config.name,
+            fresh_identity=int.from_bytes(os.urandom(8), "big") >> 1 or 1,
+        )
+    except DiskFailed as error:
+        log.error(str(error))
+        return EXIT_DISK_FAILED
+    except AgreedError as error:
+        log.error(str(error))
+        return EXIT_REFUSED
+    try:
+        for repair in recovered.repairs:
+            log.warning(repair)
+        return uvloop.run(_Node(config, recovered, log).run())
+    except AgreedError as error:
+        log.error(str(error))
+        return EXIT_REFUSED
+    finally:
+        recovered.close()
+
+
+class _Node:
+    def __init__(self, config: Config, recovered: Recovered, log: telemetry.Log) -> None:
+        self._config = config
+        self._recovered = recovered
+        self._log = log
+        self._boot = int.from_bytes(os.urandom(8), "big") >> 1
+        self._front: _FoundingShell | Shell | None = None
+        self._stop = asyncio.Event()
+        peer = config.peers.get(config.name)
+        address = peer.address if peer else config.listen_address
+        client_address = (peer.client_address if peer else "") or config.zookeeper or ""
+        self._me = Member(config.name, recovered.identity.identity, address, client_address)
+
+    def _write_log(self, level: str, sentence: str) -> None:
+        write: Callable[[str], None] = getattr(self._log, "error" if level == "critical" else level)
+        write(sentence)
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        listener = await _listen(loop, lambda: PeerProtocol(self._front), self._config.listen_address)  # type: ignore[arg-type]
+        try:
+            cluster, founders = await self._membership()
+            if self._stop.is_set():
+                return 0
+            self._keep_identity(cluster, founders)
+            return await self._serve(loop, founders)
+        finally:
+            listener.close()
+
+    async def _membership(self) -> tuple[int, Members]:
+        identity = self._recovered.identity
+        if identity.cluster:
+            return identity.cluster, decode_members(identity.initial_members)
+        names = frozenset(self._config.peers) or frozenset({self._config.name})
+        founding = Founding(self._me, names, self._config.join)
+        if founding.result is not None:
+            return founding.result
+        front = self._front = _FoundingShell(self._config, self._me, founding, self._boot, self._write_log)
+        front.start()
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({stop, asyncio.ensure_future(front.done.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        front.close()
+        if founding.result is None:
+            return 0, NO_MEMBERS
+        return founding.result
+
+    def _keep_identity(self, cluster: int, founders: Members) -> None:
+        """Durable before the first vote: a node that has promised anything knows to whom."""
+        if self._recovered.identity.cluster == cluster:
+            return
+        identity = msgspec.structs.replace(
+            self._recovered.identity, cluster=cluster, initial_members=encode_members(founders)
+        )
+        write_identity(Path(self._config.data), RealFiles(), identity)
+        self._recovered.identity = identity
+        self._log.info(f"belongs to the cluster {cluster:016x}")
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop, founders: Members) -> int:
+        config, recovered = self._config, self._recovered
+        store = restored_store(recovered)
+        now = clock.now()
+        mark = recovered.snapshot.mark if recovered.snapshot else SnapshotMark(0, 0, founders)
+        raft = Raft(
+            config.name,
+            founders,
+            recovered.ballot,
+            mark,
+            recovered.entries,
+            raft_config(config),
+            clock.SystemDice(),
+            now,
+        )
+        replica = Replica(
+            config.name,
+            recovered.identity.life,
+            settings(config),
+            raft,
+            store,
+            mark.index,
+            clock.entropy,
+            surroundings(Path(config.data)),
+            now,
+            clock.wall_ms(),
+        )
+        addresses = {name: peer.address for name, peer in config.peers.items()}
+        shell = Shell(
+            replica,
+            recovered,
+            self._me,
+            founders,
+            self._boot,
+            addresses,
+            (config.max_connections, config.max_connections_per_ip),
+            self._write_log,
+        )
+        self._front = shell
+        gc.collect()
+        gc.freeze()
+        shell.start()
+        servers = []
+        if config.zookeeper is not None:
+            servers.append(await _listen(loop, lambda: ClientProtocol(shell), config.zookeeper))
+        if config.zookeeper_tls is not None:
+            context = server_context(
+                str(config.tls_certificate), str(config.tls_key), str(config.tls_ca) if config.tls_ca else None
+            )
+            servers.append(await _listen(loop, lambda: ClientProtocol(shell), config.zookeeper_tls, context))
+        self._log.info(f"{config.name} is up; ZooKeeper clients connect to {config.zookeeper}")
+        stop = asyncio.ensure_future(self._stop.wait())
+        stopped = asyncio.ensure_future(shell.stopped.wait())
+        await asyncio.wait({stop, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for server in servers:
+            server.close()
+        if not stopped.done():
+            shell.request_stop()
+            await stopped
+        await shell.close()
+        return shell.exit_code
+
+
+class _FoundingShell:
+    """Stands in the place of the shell while the node does not yet know its cluster: it only says hello."""
+
+    def __init__(
+        self, config: Config, me: Member, founding: Founding, boot: int, log: Callable[[str, str], None]
+    ) -> None:
+        self.log = log
+        self.done = asyncio.Event()
+        self.peer_protocols: set[PeerProtocol] = set()
+        self._config = config
+        self._me = me
+        self._founding = founding
+        self._boot = boot
+        self._told: str | None = None
+        self._peers = Peers(self, log)
+
+    def start(self) -> None:
+        addresses = {n: p.address for n, p in self._config.peers.items() if n != self._me.name}
+        self._peers.know(addresses)
+        self.log("info", f"waits for {', '.join(self._founding.missing) or 'a member of the cluster'}")
+
+    def close(self) -> None:
+        self._peers.close()
+        for protocol in list(self.peer_protocols):
+            if protocol.transport is not None:
+                protocol.transport.close()
+
+    def hello(self) -> Hello:
+        return Hello(PROTOCOL_VERSION, 0, self._me, 0, self._boot, NO_MEMBERS, NO_MEMBERS, 0)
+
+    def refuse(self, hello: Hello) -> str | None:
+        self._heard(hello)
+        return None
+
+    def is_member(self, hello: Hello) -> bool:
+        return False
+
+    def greeted(self, peer: NodeId, reply: HelloReply) -> bool:
+        self._heard(reply.hello)
+        return reply.hello.cluster == 0
+
+    def _heard(self, hello: Hello) -> None:
+        self._founding.heard(hello)
+        problem = self._founding.problem
+        if problem is not None and problem != self._told:
+            self._told = problem
+            self.log("warning", problem)
+        if self._founding.result is not None:
+            self.done.set()
+
+    def peer_opened(self, peer: NodeId) -> None:
+        pass
+
+    def peer_closed(self, peer: NodeId) -> None:
+        pass
+
+    def happened(self, event: object) -> None:
+        pass
+
+    def operator_asked(self, protocol: PeerProtocol, request: object) -> None:
+        missing = ", ".join(self._founding.missing)
+        protocol.refuse(self._founding.problem or f"{self._me.name} still waits for {missing}")
+
+
+async def _listen(
+    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], address: str, context: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    host, port = split_address(address)
+    try:
+        return await loop.create_server(factory, host, port, ssl=context)
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen at {address}: {error}") from error
+
+
+def restored_store(recovered: Recovered) -> Store:
+    if recovered.snapshot is None:
+        return Store()
+    restorer = Restorer()
+    for piece in recovered.snapshots.pieces(recovered.snapshot.mark.index):
+        restorer.feed(piece)
+    return restorer.finish()
+
+
+def raft_config(config: Config) -> RaftConfig:
+    return RaftConfig(
+        heartbeat_ms=config.heartbeat_ms,
+        election_timeout_ms=config.election_timeout_ms,
+        lease_reads=config.lease_reads,
+        clock_rate_bound=config.clock_rate_bound,
+    )
+
+
+def settings(config: Config) -> Settings:
+    users = digest_users(Path(config.jaas).read_text()) if config.jaas is not None else {}
+    return Settings(
+        tick_ms=config.tick_ms,
+        session_timeout_ms=config.session_timeout_ms,
+        max_frame_bytes=config.max_frame_bytes,
+        four_letter_words=frozenset(config.four_letter_words),
+        read_only_mode=config.read_only_mode,
+        linearizable_reads=config.linearizable_reads,
+        super_digest=config.super_digest,
+        sasl_users=users,
+        snapshot_entries=config.snapshot_entries,
+        snapshot_bytes=config.snapshot_bytes,
+        client_port=split_address(config.zookeeper)[1] if config.zookeeper else None,
+        secure_client_port=split_address(config.zookeeper_tls)[1] if config.zookeeper_tls else None,
+        peer_port=split_address(config.listen_address)[1],
+        max_connections_per_ip=config.max_connections_per_ip,
+        server_number=server_number(config.name, 0),
+        leaderless_grace_ms=2 * config.election_timeout_ms[1] + 500,
+    )
+
+
+def surroundings(directory: Path) -> Callable[[], Surroundings]:
+    """What the four-letter words tell of this machine, looked up when asked."""
+
+    @lru_cache(maxsize=1)
+    def environment() -> tuple[tuple[str, str], ...]:
+        return (
+            ("host.name", socket.gethostname()),
+            ("python.version", platform.python_version()),
+            ("python.implementation", platform.python_implementation()),
+            ("python.executable", sys.executable),
+            ("os.name", platform.system()),
+            ("os.arch", platform.machine()),
+            ("os.version", platform.release()),
+            ("user.name", os.environ.get("USER", "")),
+            ("user.home", os.path.expanduser("~")),
+            ("user.dir", os.getcwd()),
+        )
+
+    def look() -> Surroundings:
+        try:
+            open_files = len(os.listdir("/proc/self/fd"))
+        except OSError:
+            open_files = 0
+        size = sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file())
+        import resource
+
+        return Surroundings(
+            open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[0], str(directory), size, environment()
+        )
+
+    return look

@@ -1,0 +1,135 @@
+"""ZooKeeper's view of the members: the text of `/zookeeper/config`, and `reconfig` as a change of members.
+
+A ZooKeeper server has a number where our members have names: the digits at the end of the name (`n2` is
+server.2), else its place in the list.  A member that joins gets the number with the prefix which all others
+have.  It must have called before it can vote, so that its identity is known; as an observer it may be named
+in advance, as ZooKeeper allows.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from agreed.consensus.members import Member, Members, MembersChange, SetVoters
+from agreed.errors import MalformedInput
+from agreed.store.access import allowed
+from agreed.store.machine import Store
+from agreed.store.records import WRITE, Credential
+from agreed.types import NodeId
+from agreed.wire.zookeeper.config_text import (
+    ANY_ADDRESS,
+    Ensemble,
+    Role,
+    Server,
+    changed,
+    parse_ensemble,
+    print_ensemble,
+)
+from agreed.wire.zookeeper.messages import ErrorCode, ReconfigRequest
+
+CONFIG_PATH = b"/zookeeper/config"
+
+
+def server_number(name: NodeId, position: int) -> int:
+    digits = re.search(r"\d{1,18}$", name)
+    return int(digits.group()) if digits else position + 1
+
+
+def _server(member: Member, position: int, role: Role) -> Server:
+    parts = re.fullmatch(r"(.*?):(\d+)(?::(\d+))?", member.address)
+    host, quorum_port, election_port = parts.groups() if parts else (member.address, "0", None)
+    client_host, _, client_port = member.client_address.rpartition(":")
+    return Server(
+        server_number(member.name, position),
+        host.strip("[]"),
+        int(quorum_port),
+        # Where a ZooKeeper server has a second port for elections, ours has one for everything.
+        int(election_port or quorum_port),
+        role,
+        client_host.strip("[]") or ANY_ADDRESS,
+        int(client_port) if client_port else None,
+    )
+
+
+def servers_of(members: Members) -> dict[int, tuple[Server, Member]]:
+    voters = {member.name for member in members.voters}
+    standing = sorted((*members.voters, *members.learners), key=lambda m: (len(m.name), m.name))
+    numbered: dict[int, tuple[Server, Member]] = {}
+    for position, member in enumerate(standing):
+        role = Role.PARTICIPANT if member.name in voters else Role.OBSERVER
+        server = _server(member, position, role)
+        numbered[server.number] = (server, member)
+    return numbered
+
+
+def configuration_text(members: Members) -> bytes:
+    """Without the line of the version, which is the revision at which the store takes it."""
+    servers = tuple(server for server, _ in servers_of(members).values())
+    return print_ensemble(Ensemble(servers, None)).encode()
+
+
+def configuration_version(store: Store) -> int:
+    """The revision at which the configuration in the store came into force; -1 while there is none."""
+    record = store.tree.get(CONFIG_PATH)
+    if record is None or not record.value:
+        return -1
+    try:
+        version = parse_ensemble(record.value.decode()).version
+    except (MalformedInput, UnicodeDecodeError):
+        return -1
+    return -1 if version is None else version
+
+
+def members_change(
+    request: ReconfigRequest,
+    store: Store,
+    members: Members,
+    credentials: tuple[Credential, ...],
+    strangers: Mapping[NodeId, Member],
+) -> MembersChange | ErrorCode:
+    """What to ask the consensus machine for; or why not, in the order in which a real server looks."""
+    standing = servers_of(members)
+    try:
+        if request.new_members:
+            servers = parse_ensemble(request.new_members).servers
+        else:
+            servers = changed((server for server, _ in standing.values()), request.joining, request.leaving)
+    except MalformedInput:
+        return ErrorCode.BAD_ARGUMENTS
+    if request.from_config not in (-1, configuration_version(store)):
+        return ErrorCode.BAD_VERSION
+    record = store.tree.get(CONFIG_PATH)
+    if record is not None and not allowed(record.acl, WRITE, credentials):
+        return ErrorCode.NO_AUTH
+    prefix = re.sub(r"\d+$", "", members.voters[0].name) if members.voters else ""
+    voters: list[Member] = []
+    learners: list[Member] = []
+    for server in servers:
+        member = _member(server, standing.get(server.number), f"{prefix}{server.number}", strangers)
+        if server.role is Role.OBSERVER:
+            learners.append(member)
+        elif member.identity == 0:
+            return ErrorCode.NEW_CONFIG_NO_QUORUM
+        else:
+            voters.append(member)
+    return SetVoters(tuple(voters), tuple(learners))
+
+
+def _member(
+    server: Server, standing: tuple[Server, Member] | None, name: NodeId, strangers: Mapping[NodeId, Member]
+) -> Member:
+    address = f"{_bracketed(server.host)}:{server.quorum_port}:{server.election_port}"
+    client_address = "" if server.client_port is None else f"{_bracketed(server.client_host)}:{server.client_port}"
+    if standing is not None:
+        known, member = standing
+        if known == msgspec.structs.replace(server, role=known.role):
+            return member
+        return Member(member.name, member.identity, address, client_address)
+    stranger = strangers.get(name)
+    return Member(name, stranger.identity if stranger else 0, address, client_address)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

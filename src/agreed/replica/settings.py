@@ -1,0 +1,31 @@
+"""What a replica is told at its start and never changes: the numbers behind its behaviour towards clients.
+
+`node/config.py` has the knobs, their units and reasons; this is their pure part.
+"""
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True):
+    tick_ms: int = 2_000
+    session_timeout_ms: tuple[int, int] = (4_000, 40_000)
+    """The least and the most a client may ask for."""
+    max_frame_bytes: int = 1_048_575
+    four_letter_words: frozenset[str] = frozenset()
+    read_only_mode: bool = False
+    linearizable_reads: bool = False
+    super_digest: str | None = None
+    sasl_users: dict[str, str] = msgspec.field(default_factory=dict)
+    snapshot_entries: int = 200_000
+    """Commands between checkpoints."""
+    snapshot_bytes: int = 64 * 1024 * 1024
+    """Bytes of log between checkpoints."""
+    leaderless_grace_ms: int = 2_500
+    """How long clients are kept while nobody leads: longer than an ordinary election, so that a change of leader
+    costs them a moment and not their connections; short enough that a minority says so soon."""
+    client_port: int | None = None
+    secure_client_port: int | None = None
+    peer_port: int = 0
+    max_connections_per_ip: int = 0
+    server_number: int = 1

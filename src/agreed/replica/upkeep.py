@@ -1,0 +1,112 @@
+"""What a leader does unasked: let silent sessions expire, sweep what is idle, take checkpoints.
+
+Expiry is decided by the leader alone and becomes a command, so it happens at one place in the order and is the
+same everywhere.  A session is heard of when its client says anything to any node; followers report whom they
+heard (`Heard`).  A new leader knows nothing of the past and gives every session its full time again: a session
+may live longer than it asked for, never shorter.
+
+All instants are of this node's own monotonic clock; nothing is compared between nodes.
+"""
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+from agreed.types import Instant, LeaseId
+
+SWEEP_EVERY_MS = 1_000
+"""How often the leader looks for empty containers and keys whose time to live is over."""
+
+REPORT_EVERY_MS = 500
+"""How often a follower tells the leader whom it heard: the shortest session lives for some seconds."""
+
+
+class Expiry:
+    """Deadlines of all leases, as the leader sees them.  Being heard costs one dict write."""
+
+    def __init__(self) -> None:
+        self._heard: dict[LeaseId, Instant] = {}
+        self._ttl_ms: dict[LeaseId, int] = {}
+        self._deadlines: list[tuple[Instant, LeaseId]] = []
+
+    def __len__(self) -> int:
+        return len(self._ttl_ms)
+
+    def start(self, leases: Iterable[tuple[LeaseId, int]], now: Instant) -> None:
+        """Leadership begins: everybody gets the full time from now on."""
+        self._ttl_ms = dict(leases)
+        self._heard = dict.fromkeys(self._ttl_ms, now)
+        self._deadlines = [(now + ttl_ms, lease) for lease, ttl_ms in self._ttl_ms.items()]
+        heapq.heapify(self._deadlines)
+
+    def stop(self) -> None:
+        self._heard, self._ttl_ms, self._deadlines = {}, {}, []
+
+    def add(self, lease: LeaseId, ttl_ms: int, now: Instant) -> None:
+        """A lease was granted, or attached again with perhaps another time to live."""
+        self._ttl_ms[lease] = ttl_ms
+        self._heard[lease] = now
+        heapq.heappush(self._deadlines, (now + ttl_ms, lease))
+
+    def remove(self, lease: LeaseId) -> None:
+        self._ttl_ms.pop(lease, None)
+        self._heard.pop(lease, None)
+
+    def heard(self, lease: LeaseId, now: Instant) -> None:
+        if lease in self._ttl_ms:
+            self._heard[lease] = now
+
+    def due(self, now: Instant) -> list[LeaseId]:
+        """Leases whose time is over.  Each is named once; `again` if its expiry was not carried out."""
+        due: list[LeaseId] = []
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            _, lease = heapq.heappop(deadlines)
+            ttl_ms = self._ttl_ms.get(lease)
+            if ttl_ms is None:
+                continue
+            deadline = self._heard[lease] + ttl_ms
+            if deadline <= now:
+                due.append(lease)
+                # Should the command be lost or refused, the lease must come up again.
+                heapq.heappush(deadlines, (now + ttl_ms, lease))
+            else:
+                heapq.heappush(deadlines, (deadline, lease))
+        return due
+
+    @property
+    def next_deadline(self) -> Instant | None:
+        return self._deadlines[0][0] if self._deadlines else None
+
+
+class CheckpointTrigger:
+    """When the log since the last checkpoint has grown enough to be worth a snapshot.
+
+    By entries and by bytes, whichever comes first, so that neither the time to restart nor the memory that
+    the log takes grows without bound."""
+
+    def __init__(self, commands: int, size_bytes: int) -> None:
+        self._limit_commands = commands
+        self._limit_bytes = size_bytes
+        self._commands = 0
+        self._bytes = 0
+        self._asked = False
+
+    def applied(self, commands: int, size_bytes: int) -> None:
+        self._commands += commands
+        self._bytes += size_bytes
+
+    def due(self) -> bool:
+        """True once, until a checkpoint is taken or leadership changes."""
+        if self._asked or (self._commands < self._limit_commands and self._bytes < self._limit_bytes):
+            return False
+        self._asked = True
+        return True
+
+    def taken(self) -> None:
+        self._commands = self._bytes = 0
+        self._asked = False
+
+    def ask_again(self) -> None:
+        """A new leader: whether the old one's checkpoint is in the log is not known."""
+        self._asked = False

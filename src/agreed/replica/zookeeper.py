@@ -1,0 +1,560 @@
+"""What a ZooKeeper client is to this node: handshake, order of replies, watches, farewell.
+
+A connection is nobody until its session is granted or attached *through the log*: the reply to the handshake
+leaves when the command is applied here.  So a session lives on one node at a time, every node knows which, and
+a client that comes from another node finds a store at least as new as what it has seen there.
+
+Until then nothing of what it sends is looked at (`_early`): else whoever guesses a session's number could
+pipeline a write behind a handshake that is going to be refused.
+
+Requests that change something become commands (`wire/zookeeper/translate.py`); the others are answered from
+the store here and now, or, where this node reads linearizably, behind a barrier.  Each reply waits for those
+before it (`clients.py`).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agreed.errors import MalformedInput
+from agreed.replica import events
+from agreed.replica.clients import READ, WRITE, Client, Errand, Gate
+from agreed.replica.operators import OUTCOME_UNKNOWN
+from agreed.replica.reconfiguration import CONFIG_PATH, members_change
+from agreed.replica.words import answer_word
+from agreed.store.access import allowed
+from agreed.store.commands import AddCredential, AttachLease, GrantLease, RevokeLease
+from agreed.store.events import Event
+from agreed.store.records import READ as READ_PERMISSION
+from agreed.store.records import Acl, Credential
+from agreed.store.results import LeaseResult, Refusal, Result
+from agreed.types import Instant, LeaseId
+from agreed.wire.zookeeper import credentials, translate
+from agreed.wire.zookeeper.connection import ServerConnection
+from agreed.wire.zookeeper.messages import (
+    XID_AUTH,
+    AuthRequest,
+    CloseSessionRequest,
+    ConnectRequest,
+    ConnectResponse,
+    CreateRequest,
+    DeleteRequest,
+    ErrorCode,
+    FourLetterWord,
+    GetDataRequest,
+    Malformed,
+    MultiRequest,
+    PingRequest,
+    ReconfigRequest,
+    Request,
+    SaslRequest,
+    SetAclRequest,
+    SetDataRequest,
+    SyncRequest,
+    UnknownOperation,
+)
+from agreed.wire.zookeeper.reads import READS, answer
+from agreed.wire.zookeeper.reply_codec import encode_connect_response, header_reply, path_reply, sasl_failure, sasl_reply
+from agreed.wire.zookeeper.sasl import Authenticated, Challenge, DigestMd5Server
+from agreed.wire.zookeeper.watches import TooManyWatches, Watches
+
+if TYPE_CHECKING:
+    from agreed.replica.replica import Replica
+
+MAX_QUEUE = 2_000
+"""Unanswered requests of one connection, above which it is not read from."""
+
+MAX_TICKETS = 20_000
+"""Unanswered commands of all connections, above which those that ask are not read from until half is answered."""
+
+NO_SECRET = bytes(16)
+
+
+class ZooKeeperClients:
+    """All ZooKeeper connections of this node."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._clients: dict[int, Client] = {}
+        self._by_lease: dict[LeaseId, Client] = {}
+        self._early: dict[int, list[tuple[int, object]]] = {}
+        self._dirty: list[Client] = []
+        self._paused: list[Client] = []
+        self._suspended = False
+        self._reported_at: Instant = replica.now
+        self._linearizable = replica.settings.linearizable_reads
+        self.watches = Watches(self._may_read)
+        self.received_total = 0
+        self.sent_total = 0
+        self._handlers: dict[type, Callable[[Client, int, Any], None]] = {
+            ConnectRequest: self._connect,
+            FourLetterWord: self._word,
+            CreateRequest: self._write,
+            DeleteRequest: self._write,
+            SetDataRequest: self._write,
+            SetAclRequest: self._write,
+            MultiRequest: self._write,
+            SyncRequest: self._sync,
+            AuthRequest: self._auth,
+            SaslRequest: self._sasl,
+            CloseSessionRequest: self._close_session,
+            ReconfigRequest: self._reconfig,
+            Malformed: self._local,
+            UnknownOperation: self._local,
+            PingRequest: self._local,
+        }
+        for kind in READS:
+            self._handlers[kind] = self._read
+        self._results: dict[type, Callable[[Client, int, Any, Result], None]] = {
+            ConnectRequest: self._connected,
+            AuthRequest: self._authenticated,
+            SaslRequest: self._authenticated,
+            CloseSessionRequest: self._session_closed,
+        }
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._clients.values())
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    def opened(self, event: events.ClientOpened) -> None:
+        connection = ServerConnection(self._replica.settings.max_frame_bytes)
+        client = Client(
+            event.client, event.address, event.port, event.certificate, connection, self._replica.now
+        )
+        client.credentials = credentials.from_address(event.address)
+        if event.certificate is not None:
+            client.credentials += credentials.from_certificate(event.certificate, None)
+        self._clients[event.client] = client
+
+    def received(self, event: events.ClientBytes) -> None:
+        """The hot path: bytes of a client."""
+        client = self._clients.get(event.client)
+        if client is None or client.closing:
+            return
+        data = event.data
+        try:
+            requests = client.connection.receive_data(data)
+        except MalformedInput as error:
+            self.drop(client, f"it sent garbage: {error}")
+            return
+        replica = self._replica
+        client.heard_at = replica.now
+        client.received += len(requests)
+        replica.requests.waiting_bytes += len(data)
+        if not client.lease:
+            self._received_early(client, requests)
+            return
+        handlers = self._handlers
+        for xid, request in requests:
+            handlers[type(request)](client, xid, request)
+        if len(client.queue) > MAX_QUEUE or len(replica.requests.tickets) > MAX_TICKETS:
+            self._pause(client)
+
+    def _received_early(self, client: Client, requests: Sequence[tuple[int, object]]) -> None:
+        """Before the session stands: the handshake or a word is answered, the rest is kept for later."""
+        for xid, request in requests:
+            early = self._early.get(client.id)
+            if client.lease or early is None:
+                self._handlers[type(request)](client, xid, request)
+            else:
+                early.append((xid, request))
+                if len(early) > MAX_QUEUE:
+                    self._pause(client)
+            if client.closed:
+                return
+
+    def closed(self, event: events.ClientClosed) -> None:
+        client = self._clients.get(event.client)
+        if client is not None:
+            self._remove(client)
+
+    def flush(self) -> None:
+        """At the end of a turn: one write per client."""
+        effects = self._replica.effects
+        write = effects.write
+        for client in self._dirty:
+            out = client.out
+            if out:
+                client.sent += len(out)
+                self.sent_total += len(out)
+                write.append((client.id, out[0] if len(out) == 1 else b"".join(out)))
+                client.out = []
+        self._dirty.clear()
+        if self._paused and len(self._replica.requests.tickets) <= MAX_TICKETS // 2:
+            still: list[Client] = []
+            for client in self._paused:
+                if client.closed:
+                    continue
+                if len(client.queue) > MAX_QUEUE // 2 or client.id in self._early:
+                    still.append(client)
+                else:
+                    client.paused = False
+                    effects.resume.append(client.id)
+            self._paused = still
+
+    # --- sending, dropping ----------------------------------------------------------------------------
+
+    def _send(self, client: Client, data: bytes) -> None:
+        if not client.out:
+            self._dirty.append(client)
+        client.out.append(data)
+
+    def _pause(self, client: Client) -> None:
+        if not client.paused:
+            client.paused = True
+            self._paused.append(client)
+            self._replica.effects.pause.append(client.id)
+
+    def _remove(self, client: Client) -> None:
+        client.closed = client.closing = True
+        self._clients.pop(client.id, None)
+        self._early.pop(client.id, None)
+        client.queue.clear()
+        self.watches.drop(client.id)
+        if self._by_lease.get(client.lease) is client:
+            del self._by_lease[client.lease]
+
+    def drop(self, client: Client, reason: str | None) -> None:
+        """Close the connection after what was already written to it; with a line in the log if it is a fault."""
+        if client.closed:
+            return
+        if reason is not None:
+            self._replica.log("warning", f"client {client.address}:{client.port} is dropped: {reason}")
+        self._remove(client)
+        self._replica.effects.close.append(client.id)
+
+    def drop_all(self, reason: str) -> None:
+        if self._clients:
+            self._replica.log("warning", f"{len(self._clients)} client connections are closed: {reason}")
+        for client in list(self._clients.values()):
+            self.drop(client, None)
+
+    def lease_left(self, lease: LeaseId, reason: str) -> None:
+        """The session is over or elsewhere: its connection here, if any, goes."""
+        client = self._by_lease.get(lease)
+        if client is not None:
+            self.drop(client, reason)
+
+    def heard_since_last_report(self) -> list[LeaseId]:
+        since, self._reported_at = self._reported_at, self._replica.now
+        return [lease for lease, client in self._by_lease.items() if client.heard_at >= since]
+
+    def suspend(self) -> None:
+        """Nobody leads: a client that stayed could neither write nor learn that what it reads is old."""
+        if not self._suspended:
+            self._suspended = True
+            self.drop_all("nobody leads: no quorum")
+
+    def quorum_returned(self) -> None:
+        """Clients that were served read-only meanwhile have to come again, as ZooKeeper has it."""
+        if self._suspended:
+            self._suspended = False
+            for client in [c for c in self._clients.values() if c.read_only]:
+                self.drop(client, None)
+
+    @property
+    def read_only(self) -> bool:
+        return self._suspended and self._replica.settings.read_only_mode and self._replica.problem is None
+
+    # --- the order of replies -------------------------------------------------------------------------
+
+    def result(self, client: Client, result: Result) -> None:
+        """The hot path: what came of the command at the head of this client's queue."""
+        queue = client.queue
+        xid, request, _ = queue.popleft()
+        special = self._results.get(type(request))
+        if special is not None:
+            special(client, xid, request, result)
+        elif result is Refusal.LEASE_MOVED:
+            self.drop(client, "its session moved to another connection")
+            return
+        else:
+            if not client.out:
+                self._dirty.append(client)
+            client.out.append(translate.reply_for(xid, request, result, self._replica.store.revision))
+            if result is Refusal.NO_LEASE:
+                self.drop(client, "its session expired")
+                return
+        if queue:
+            self.drain(client)
+
+    def drain(self, client: Client) -> None:
+        """Answer what stands at the head of the queue and needs to wait no longer."""
+        queue = client.queue
+        while queue:
+            xid, request, gate = queue[0]
+            if not gate.is_open:
+                return
+            queue.popleft()
+            self._answer(client, xid, request)
+
+    def _wait(self, client: Client, xid: int, request: object, gate: Gate) -> None:
+        client.queue.append((xid, request, gate))
+
+    def _local(self, client: Client, xid: int, request: object) -> None:
+        """Answered without looking at the store's newest state, but in its turn."""
+        if client.queue:
+            client.queue.append((xid, request, READ))
+        else:
+            self._answer(client, xid, request)
+
+    def _read(self, client: Client, xid: int, request: object) -> None:
+        if self._linearizable and not client.read_only:
+            client.queue.append((xid, request, self._replica.reads.gate(client)))
+        elif client.queue:
+            client.queue.append((xid, request, READ))
+        else:
+            self._answer(client, xid, request)
+
+    def _answer(self, client: Client, xid: int, request: Any) -> None:
+        if not client.out:
+            self._dirty.append(client)
+        store = self._replica.store
+        kind = type(request)
+        if kind is SyncRequest:
+            client.out.append(path_reply(xid, store.revision, request.path))
+        elif kind is PingRequest:
+            client.out.append(header_reply(xid, store.revision))
+        elif kind is ErrorCode:
+            client.out.append(header_reply(xid, store.revision, request))
+        elif kind is Malformed:
+            client.out.append(header_reply(xid, store.revision, ErrorCode.MARSHALLING_ERROR))
+        elif kind is UnknownOperation:
+            client.out.append(header_reply(xid, -1, ErrorCode.UNIMPLEMENTED))
+            self.drop(client, f"it asked for the unknown operation {request.op}")
+        elif kind is bytes:
+            client.out.append(request)
+        else:
+            try:
+                client.out.append(answer(store, self.watches, client, xid, request))
+            except TooManyWatches as error:
+                self.drop(client, str(error))
+
+    def notify(self, fresh: Sequence[Event]) -> None:
+        """Watch events leave before any reply that is as new as they are."""
+        for identifier, frame in self.watches.notify(fresh, self._replica.store.tree.get):
+            client = self._clients.get(identifier)
+            if client is not None:
+                self._send(client, frame)
+
+    def _may_read(self, connection: int, acl: Acl) -> bool:
+        client = self._clients.get(connection)
+        return client is not None and allowed(acl, READ_PERMISSION, client.credentials)
+
+    # --- writes ---------------------------------------------------------------------------------------
+
+    def _write(self, client: Client, xid: int, request: Any) -> None:
+        """The hot path: a request becomes a command with a ticket."""
+        command = translate.command_for(client.lease, request)
+        if client.read_only:
+            self._local(client, xid, ErrorCode.NOT_READ_ONLY)
+        elif isinstance(command, ErrorCode):
+            self._local(client, xid, command)
+        else:
+            client.queue.append((xid, request, WRITE))
+            self._replica.requests.submit(command, client)
+
+    def _sync(self, client: Client, xid: int, request: object) -> None:
+        if client.read_only:
+            self._local(client, xid, ErrorCode.NOT_READ_ONLY)
+        else:
+            client.queue.append((xid, request, self._replica.reads.gate(client)))
+
+    def _reconfig(self, client: Client, xid: int, request: object) -> None:
+        assert isinstance(request, ReconfigRequest)
+        if client.read_only:
+            self._local(client, xid, ErrorCode.NOT_READ_ONLY)
+            return
+        replica = self._replica
+        change = members_change(
+            request, replica.store, replica.members, client.credentials, replica.operators.strangers
+        )
+        if isinstance(change, ErrorCode):
+            self._local(client, xid, change)
+            return
+        gate = Gate(False)
+        place = (xid, request, gate)
+        client.queue.append(place)
+
+        def answered(refusal: str | None, revision: int) -> None:
+            if client.closed:
+                return
+            if refusal is not None:
+                replica.log("warning", f"reconfig was refused: {refusal}")
+                self._replace(client, place, (xid, _reconfig_error(refusal), READ))
+                self.drain(client)
+            else:
+                replica.when_applied(revision, shown)
+
+        def shown() -> None:
+            """ZooKeeper answers with the new text and its stat, as getData of the node would."""
+            if not client.closed:
+                self._replace(client, place, (xid, GetDataRequest(CONFIG_PATH, False), READ))
+                self.drain(client)
+
+        replica.operators.change(change, answered)
+
+    def _replace(
+        self, client: Client, old: tuple[int, object, Gate], new: tuple[int, object, Gate]
+    ) -> None:
+        for position, place in enumerate(client.queue):
+            if place is old:
+                client.queue[position] = new
+                return
+
+    # --- sessions -------------------------------------------------------------------------------------
+
+    def _connect(self, client: Client, xid: int, request: object) -> None:
+        assert isinstance(request, ConnectRequest)
+        replica = self._replica
+        if self._suspended or not replica.serving:
+            if self.read_only and request.read_only:
+                self._connect_read_only(client, request)
+            else:
+                self.drop(client, "nobody leads, and it did not ask for read-only service")
+            return
+        low, high = replica.settings.session_timeout_ms
+        ttl_ms = min(max(request.timeout_ms, low), high)
+        client.queue.append((xid, request, WRITE))
+        self._early[client.id] = []
+        if request.session_id == 0:
+            lease = int.from_bytes(replica.entropy(8), "big") & 0x7EFF_FFFF_FFFF_FFFF or 1
+            replica.requests.submit(
+                GrantLease(lease, ttl_ms, replica.entropy(16), client.credentials), client
+            )
+        else:
+            replica.requests.submit(
+                AttachLease(request.session_id, ttl_ms, request.password, client.credentials), client
+            )
+
+    def _connected(self, client: Client, xid: int, request: object, result: Result) -> None:
+        assert isinstance(request, ConnectRequest)
+        if not isinstance(result, LeaseResult):
+            refused = ConnectResponse(0, 0, 0, NO_SECRET, None if request.read_only is None else False)
+            self._send(client, encode_connect_response(refused))
+            self.drop(client, None)
+            return
+        if request.last_zxid_seen > self._replica.store.revision:
+            self.drop(client, f"it has seen zxid {request.last_zxid_seen:#x}, which this cluster never had")
+            return
+        old = self._by_lease.get(result.lease)
+        if old is not None:
+            self.drop(old, None)
+        self._by_lease[result.lease] = client
+        client.lease = result.lease
+        client.ttl_ms = result.ttl_ms
+        read_only = None if request.read_only is None else False
+        self._send(
+            client,
+            encode_connect_response(
+                ConnectResponse(0, result.ttl_ms, result.lease, result.secret, read_only)
+            ),
+        )
+        self._begin(client)
+
+    def _begin(self, client: Client) -> None:
+        """What came behind the handshake may be looked at now."""
+        for xid, request in self._early.pop(client.id, []):
+            self._handlers[type(request)](client, xid, request)
+            if client.closed:
+                return
+
+    def _connect_read_only(self, client: Client, request: ConnectRequest) -> None:
+        """Without a quorum nothing can be granted: the session is this node's own, or one it knows."""
+        replica = self._replica
+        low, high = replica.settings.session_timeout_ms
+        ttl_ms = min(max(request.timeout_ms, low), high)
+        known = replica.store.leases.get(request.session_id)
+        if known is not None and known.secret == request.password:
+            lease, secret = request.session_id, known.secret
+        else:
+            lease = int.from_bytes(replica.entropy(8), "big") & 0x7EFF_FFFF_FFFF_FFFF or 1
+            secret = replica.entropy(16)
+        if request.last_zxid_seen > replica.store.revision:
+            self.drop(client, "it has seen more than this node, which has no quorum")
+            return
+        client.lease, client.ttl_ms, client.read_only = lease, ttl_ms, True
+        self._by_lease[lease] = client
+        self._send(client, encode_connect_response(ConnectResponse(0, ttl_ms, lease, secret, True)))
+
+    def _close_session(self, client: Client, xid: int, request: object) -> None:
+        if client.read_only:
+            self._local(client, xid, ErrorCode.OK)
+            self.drop(client, None)
+            return
+        client.queue.append((xid, request, WRITE))
+        self._replica.requests.submit(RevokeLease(client.lease), client)
+
+    def _session_closed(self, client: Client, xid: int, request: object, result: Result) -> None:
+        self._send(client, header_reply(xid, self._replica.store.revision))
+        self.drop(client, None)
+
+    # --- who a client is ------------------------------------------------------------------------------
+
+    def _auth(self, client: Client, xid: int, request: object) -> None:
+        assert isinstance(request, AuthRequest)
+        proven = credentials.from_auth_packet(
+            request.scheme, request.auth, client.address, self._replica.settings.super_digest
+        )
+        if proven is None:
+            self._local(client, xid, header_reply(XID_AUTH, 0, ErrorCode.AUTH_FAILED))
+            self.drop(client, f"it cannot prove anything with the scheme {request.scheme!r}")
+            return
+        self._add_credentials(client, xid, request, proven)
+
+    def _add_credentials(
+        self, client: Client, xid: int, request: object, proven: tuple[Credential, ...]
+    ) -> None:
+        client.credentials = credentials.with_added(client.credentials, proven)
+        if client.read_only:
+            self._local(client, xid, header_reply(xid, 0))
+            return
+        for credential in proven[:-1]:
+            self._replica.requests.submit(AddCredential(client.lease, credential), Errand())
+        client.queue.append((xid, request, WRITE))
+        self._replica.requests.submit(AddCredential(client.lease, proven[-1]), client)
+
+    def _authenticated(self, client: Client, xid: int, request: object, result: Result) -> None:
+        if isinstance(result, Refusal):
+            self.drop(client, f"its credentials could not be added: {result.value}")
+        elif isinstance(request, SaslRequest):
+            assert isinstance(client.sasl, bytes)
+            self._send(client, sasl_reply(xid, client.sasl))
+        else:
+            self._send(client, header_reply(xid, 0))
+
+    def _sasl(self, client: Client, xid: int, request: object) -> None:
+        assert isinstance(request, SaslRequest)
+        if not isinstance(client.sasl, DigestMd5Server):
+            nonce = self._replica.entropy(24).hex()
+            client.sasl = DigestMd5Server(nonce, self._replica.settings.sasl_users)
+        machine = client.sasl
+        match machine.receive(request.token):
+            case Challenge(token):
+                self._local(client, xid, sasl_reply(xid, token))
+            case Authenticated(token, user):
+                client.sasl = token
+                self._add_credentials(client, xid, request, credentials.from_sasl(user, None))
+            case refused:
+                self._local(client, xid, sasl_failure(xid))
+                self.drop(client, f"its SASL exchange failed: {refused.reason}")
+
+    # --- operators in plain text ----------------------------------------------------------------------
+
+    def _word(self, client: Client, xid: int, request: object) -> None:
+        assert isinstance(request, FourLetterWord)
+        self._send(client, answer_word(self._replica, request.word))
+        self.drop(client, None)
+
+
+def _reconfig_error(refusal: str) -> ErrorCode:
+    """The consensus machine says in words why it refuses a change of members."""
+    if refusal == OUTCOME_UNKNOWN:
+        return ErrorCode.CONNECTION_LOSS
+    if "under way" in refusal:
+        return ErrorCode.RECONFIG_IN_PROGRESS
+    return ErrorCode.NEW_CONFIG_NO_QUORUM

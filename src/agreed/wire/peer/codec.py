@@ -1,0 +1,74 @@
+"""Frames between nodes: bytes to messages and back.
+
+    length   4 bytes, big-endian: size of the body
+    crc32c   4 bytes, big-endian: Castagnoli CRC of the body
+    body     one message in MessagePack, an array whose first element is the tag of its class
+
+TCP's own checksum is 16 bits wide and is often computed by the network card; a flipped bit in an entry would be
+copied to a majority and agreed upon.  So each body has a checksum of its own, and each message is validated
+against its class before anybody looks at it.  Whatever does not fit raises `MalformedInput`: the connection
+goes, the node stays.
+"""
+from __future__ import annotations
+
+import struct
+
+import google_crc32c
+import msgspec
+
+from agreed.consensus.raft.messages import RaftMessage
+from agreed.errors import MalformedInput
+from agreed.wire.peer.messages import NodeMessage, OperatorReply, OperatorRequest, StatusReply
+
+HEADER = struct.Struct(">II")
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""Above every legal message: an append carries some MiB, a piece of a snapshot one."""
+
+MAX_FIRST_BODY_BYTES = 64 * 1024
+"""Of the first message of a connection: nobody who has not said who he is makes us keep megabytes."""
+
+Message = NodeMessage | OperatorRequest | OperatorReply | StatusReply | RaftMessage
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: object) -> bytes:
+    """One whole frame."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body), google_crc32c.value(body)) + body
+
+
+class Decoder:
+    """Bytes in, messages out; keeps what is not yet whole."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._limit = MAX_FIRST_BODY_BYTES
+
+    def receive_data(self, data: bytes) -> list[Message]:
+        """All messages that are now whole.  Raises `MalformedInput`; then the decoder is of no more use."""
+        buffer = self._buffer
+        buffer += data
+        messages: list[Message] = []
+        position = 0
+        while len(buffer) - position >= HEADER.size:
+            length, checksum = HEADER.unpack_from(buffer, position)
+            if length > self._limit:
+                raise MalformedInput(f"a frame of {length} bytes, where {self._limit} are the limit")
+            end = position + HEADER.size + length
+            if len(buffer) < end:
+                break
+            body = bytes(memoryview(buffer)[position + HEADER.size : end])
+            if google_crc32c.value(body) != checksum:
+                raise MalformedInput(f"a frame of {length} bytes with a wrong checksum")
+            try:
+                messages.append(_decoder.decode(body))
+            except (msgspec.MsgspecError, RecursionError) as error:
+                raise MalformedInput(f"not a message between nodes: {error}") from error
+            self._limit = MAX_BODY_BYTES
+            position = end
+        if position:
+            del buffer[:position]
+        return messages
