@@ -173,12 +173,6 @@ class Config:
         "Off, as in ZooKeeper: reads are answered locally, in order, and may be stale; `sync` first "
         "where it matters.",
     )
-    enforce_quota: bool = knob(
-        a_switch,
-        False,
-        "switch",
-        "Refuse writes beyond a hard limit under /zookeeper/quota; soft limits only log.",
-    )
 
     tick_ms: int = knob(
         a_number(10),
