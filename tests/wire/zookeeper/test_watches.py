@@ -204,7 +204,7 @@ def test_set_watches_tells_what_was_missed_in_the_recorded_order() -> None:
 
 
 def test_set_watches_sets_again_what_missed_nothing() -> None:
-    tree = {b"/p": znode(b"/p", modified=20, children=21)}
+    tree = {b"/p": znode(b"/p", modified=21, children=21)}
     watches = table()
     request = SetWatchesRequest(21, (b"/p",), (), (b"/p",), (b"/q",), (b"/r",))
     assert watches.rearm(ME, request, tree.get) == []
@@ -212,6 +212,21 @@ def test_set_watches_sets_again_what_missed_nothing() -> None:
     assert watches.holds(ME, b"/p", WatcherType.CHILDREN)
     assert watches.holds(ME, b"/q", WatcherType.PERSISTENT)
     assert watches.holds(ME, b"/r", WatcherType.PERSISTENT_RECURSIVE)
+
+
+def test_new_data_is_nothing_to_who_watches_children_and_a_new_child_nothing_to_who_watches_data() -> None:
+    tree = {b"/data": znode(b"/data", 9, 1), b"/children": znode(b"/children", 1, 9)}
+    request = SetWatchesRequest(5, (b"/children",), (), (b"/data",))
+    assert table().rearm(ME, request, tree.get) == []
+
+
+def test_what_is_used_up_takes_nothing_else_with_it() -> None:
+    watches = table()
+    watches.add(ME, b"/a", DATA | CHILD | PERSISTENT)
+    watches.notify([event(CHANGED, b"/a")], open_tree)
+    assert not watches.holds(ME, b"/a", WatcherType.DATA)
+    assert watches.holds(ME, b"/a", WatcherType.CHILDREN)
+    assert watches.holds(ME, b"/a", WatcherType.PERSISTENT)
 
 
 # --- who may not read is not told ---------------------------------------------------------------------------
@@ -376,7 +391,7 @@ DROP = st.tuples(st.just("drop"), st.integers(1, 3))
 HAPPEN = st.tuples(st.just("happen"), st.sampled_from(EventKind), st.sampled_from(PATHS))
 
 
-@given(st.lists(st.one_of(ADD, ADD, HAPPEN, HAPPEN, DROP), max_size=40))
+@given(st.lists(st.one_of(ADD, ADD, ADD, HAPPEN, HAPPEN, HAPPEN, DROP), min_size=10, max_size=40))
 def test_every_story_is_told_as_the_model_tells_it(story: list[tuple[object, ...]]) -> None:
     watches, model = table(), Model()
     for step in story:
