@@ -88,11 +88,11 @@ class PeerLost(msgspec.Struct, frozen=True, gc=False):
 
 class Proposed(msgspec.Struct, frozen=True, gc=False):
     """Please agree on this.  Dropped without a word where we do not lead: the proposer numbers its requests
-    and repeats them.  `waiting` names the follower whose clients wait for it, so that it hears of the
+    and repeats them.  `waiting` names the followers whose clients wait for it, so that they hear of the
     commit at once and not with the next append."""
 
     payload: bytes
-    waiting: NodeId | None = None
+    waiting: tuple[NodeId, ...] = ()
 
 
 class Saved(msgspec.Struct, frozen=True, gc=False):
@@ -209,17 +209,25 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class LoadChunk(msgspec.Struct, frozen=True, gc=False):
-    """Read a piece of our newest snapshot for `target`; answered by `ChunkLoaded`."""
+    """Read a piece of a snapshot of ours for `target`; answered by `ChunkLoaded`.
+
+    `index` names the snapshot whose transfer is under way, 0 the newest one.  A driver that no longer has the
+    named one reads the newest from its beginning, or answers with `mark` None: either way the transfer begins
+    anew.
+    """
 
     target: NodeId
     offset: int
+    index: Index = 0
 
 
 class SaveChunk(msgspec.Struct, frozen=True):
     """A piece of a snapshot from the leader, to be written aside; answered by `ChunkSaved`.
 
-    With `done` the driver verifies the whole, makes it durable, restores the store from it and answers
-    `SnapshotInstalled` (or `SnapshotRejected`) instead.
+    Offset 0 begins a new snapshot: what was held of another goes.  With `done` the driver verifies the whole,
+    makes it durable, removes every entry of its log, restores the store from it and answers
+    `SnapshotInstalled` (or `SnapshotRejected`) instead.  The whole log goes because it contradicts the
+    snapshot or ends before it; no entry is given to be saved between this effect and its answer.
     """
 
     mark: SnapshotMark
@@ -237,6 +245,24 @@ class Effects(msgspec.Struct):
     answers: list[Answer] = msgspec.field(default_factory=list)
     load_chunks: list[LoadChunk] = msgspec.field(default_factory=list)
     save_chunks: list[SaveChunk] = msgspec.field(default_factory=list)
+
+
+class FollowerStanding(msgspec.Struct, frozen=True, gc=False):
+    """What a leader knows of another member, for operators."""
+
+    name: NodeId
+    match_index: Index
+    state: str
+    heard_at: Instant
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Where a machine stands, for operators.  `followers` is empty where it does not lead."""
+
+    role: str
+    first_index: Index
+    last_index: Index
+    followers: tuple[FollowerStanding, ...]
 
 
 class Dice(Protocol):
@@ -274,3 +300,14 @@ class Machine(Protocol):
 
     @property
     def members(self) -> Members: ...
+
+    @property
+    def last_index(self) -> Index:
+        """Of our log, committed or not."""
+        ...
+
+    def snapshot_mark(self, index: Index) -> SnapshotMark:
+        """The mark of a snapshot of a store that has applied exactly the entries up to `index`."""
+        ...
+
+    def standing(self) -> Standing: ...

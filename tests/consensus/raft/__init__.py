@@ -1,0 +1,1 @@
+"""Tests of Raft: rules of the paper, golden stories, and a random world."""
