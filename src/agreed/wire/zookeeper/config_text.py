@@ -33,7 +33,7 @@ ANY_ADDRESS: Final = "0.0.0.0"
 _PORT_MAX: Final = 65535
 _NUMBER_MAX: Final = 2**63 - 1
 
-_HOST = r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:;,=|\[\]]+)"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._-]+)?\]|[^\s:;,=|\[\]]+)"
 _SERVER = re.compile(
     rf"(?P<host>{_HOST}):(?P<quorum>\d+):(?P<election>\d+)(?::(?P<role>[A-Za-z]+))?"
     rf"(?:;(?:(?P<client_host>{_HOST}):)?(?P<client_port>\d+))?",

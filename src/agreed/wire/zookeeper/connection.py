@@ -126,13 +126,15 @@ class ServerConnection:
 
         After `closeSession`, an `UnknownOperation` or a four-letter word come no more messages: the server
         answers those and closes.  Raises `MalformedInput`."""
-        buffer = self._remainder.join(data)
         messages: list[tuple[int, Incoming]] = []
+        if self._closed:
+            return messages
+        buffer = self._remainder.join(data)
         position = 0
         if not self._greeted:
             position = self._greet(buffer, messages)
-        if self._closed or not self._greeted:
-            return messages
+            if not self._greeted:
+                return messages
         size = len(buffer)
         limit = self._frame_bytes_max
         decoders = DECODERS
@@ -170,7 +172,11 @@ class ServerConnection:
         if end > len(buffer):
             self._remainder.keep(buffer, end)
             return 0
-        messages.append((0, decode_connect(buffer, 4, end)))
+        try:
+            messages.append((0, decode_connect(buffer, 4, end)))
+        except MalformedInput:
+            self._closed = True
+            raise
         self._greeted = True
         return end
 

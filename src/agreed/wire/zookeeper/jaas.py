@@ -89,8 +89,7 @@ class _Tokens:
     def take_mark(self, mark: str) -> None:
         if not self.is_mark(mark):
             raise self.error(f"there should be {mark!r}")
-        if self.kind != "end":
-            self.advance()
+        self.advance()
 
     def error(self, what: str) -> ConfigurationError:
         return ConfigurationError(f"jaas: line {self._line}: {what}")
@@ -101,6 +100,8 @@ def parse_jaas(text: str) -> dict[str, tuple[LoginModule, ...]]:
     tokens = _Tokens(text)
     sections: dict[str, tuple[LoginModule, ...]] = {}
     while tokens.kind != "end":
+        if tokens.word in sections:
+            raise tokens.error("a section stands there twice")
         name = tokens.take("the name of a section", "word", "quoted")
         tokens.take_mark("{")
         modules = []
@@ -108,8 +109,6 @@ def parse_jaas(text: str) -> dict[str, tuple[LoginModule, ...]]:
             modules.append(_parse_module(tokens))
         tokens.take_mark("}")
         tokens.take_mark(";")
-        if name in sections:
-            raise tokens.error("a section stands there twice")
         sections[name] = tuple(modules)
     return sections
 

@@ -81,11 +81,25 @@ def _md5(*parts: bytes) -> bytes:
     return hashlib.md5(b":".join(parts), usedforsecurity=False).digest()
 
 
-def _response(secret: bytes, verb: bytes, nonce: bytes, cnonce: bytes, uri: bytes) -> bytes:
-    """RFC 2831 §2.1.2.1 for md5-sess and qop=auth; `secret` is H(user:realm:password)."""
-    a1 = _md5(secret, nonce, cnonce).hex().encode()
-    a2 = _md5(verb, uri).hex().encode()
-    return _md5(a1, nonce, b"00000001", cnonce, b"auth", a2).hex().encode()
+class _Exchange(msgspec.Struct, frozen=True, gc=False):
+    """What both ends know in clear.  `authzid` None: it was not said, which is not the same as empty."""
+
+    nonce: bytes
+    cnonce: bytes
+    uri: bytes
+    authzid: bytes | None
+
+    def response(self, secret: bytes, verb: bytes) -> bytes:
+        """RFC 2831 §2.1.2.1 for md5-sess and qop=auth; `secret` is H(user:realm:password)."""
+        authzid = () if self.authzid is None else (self.authzid,)
+        a1 = _md5(secret, self.nonce, self.cnonce, *authzid).hex().encode()
+        a2 = _md5(verb, self.uri).hex().encode()
+        return _md5(a1, self.nonce, b"00000001", self.cnonce, b"auth", a2).hex().encode()
+
+
+_CLIENT: Final = b"AUTHENTICATE"
+_SERVER: Final = b""
+"""Who speaks, in the hash (§2.1.2.1, §2.1.3)."""
 
 
 def _quoted(value: bytes) -> bytes:
@@ -134,17 +148,17 @@ class DigestMd5Server:
         if uri.lower() != f"{SERVICE}/{HOST}".encode():
             return Refused("the response was made for another service")
         if said.get("authzid", name) != name:
-            # ZooKeeper ignores it; to let a user act for another one would be worse than to say no.
+            # Java clients say their own name here.  ZooKeeper does not look at it; we let nobody be another.
             return Refused("one user may not act for another")
         try:
             user = name.decode("utf-8" if said.get("charset", b"utf-8") == b"utf-8" else "latin-1")
         except UnicodeDecodeError:
             return Refused("the name of the user is not UTF-8")
+        exchange = _Exchange(self._nonce, said["cnonce"], uri, said.get("authzid"))
         for secret in self._secrets(user, said.get("realm", b"")):
-            expected = _response(secret, b"AUTHENTICATE", self._nonce, said["cnonce"], uri)
+            expected = exchange.response(secret, _CLIENT)
             if hmac.compare_digest(expected, said["response"].lower()) and user in self._users:
-                proof = _response(secret, b"", self._nonce, said["cnonce"], uri)
-                return Authenticated(b"rspauth=" + proof, user)
+                return Authenticated(b"rspauth=" + exchange.response(secret, _SERVER), user)
         return Refused(f"wrong name or password for {user!r}")
 
     def _secrets(self, user: str, realm: bytes) -> list[bytes]:
@@ -189,7 +203,8 @@ class DigestMd5Client:
             raise MalformedInput("the server does not offer plain authentication")
         nonce, realm = said["nonce"], said.get("realm", b"")
         secret = _md5(self._user, realm, self._password)
-        self._expected = _response(secret, b"", nonce, self._cnonce, self._uri)
+        exchange = _Exchange(nonce, self._cnonce, self._uri, None)
+        self._expected = exchange.response(secret, _SERVER)
         return b",".join(
             [
                 b"charset=utf-8",
@@ -200,6 +215,6 @@ class DigestMd5Client:
                 b"nc=00000001",
                 b"qop=auth",
                 b"digest-uri=" + _quoted(self._uri),
-                b"response=" + _response(secret, b"AUTHENTICATE", nonce, self._cnonce, self._uri),
+                b"response=" + exchange.response(secret, _CLIENT),
             ]
         )
