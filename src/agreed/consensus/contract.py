@@ -61,8 +61,7 @@ class Contract:
                 raise ContractBroken(f"one answer: {node} answered read {ready.ticket} again or unasked")
             if ready.index is not None and ready.index < floor:
                 raise ContractBroken(
-                    f"read freshness: {node} answers at {ready.index} what was asked when {floor} was
-                    committed"
+                    f"read freshness: {node} answers at {ready.index} what was asked after {floor} was agreed"
                 )
         for entry in effects.commit:
             self._check_commit(node, entry)

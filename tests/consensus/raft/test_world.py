@@ -1,4 +1,5 @@
-"""Seeds of a random world: first a storm, in which nothing may be broken, then peace, in which all must heal."""
+"""Seeds of a random world: first a storm, in which nothing may be broken, then peace, in which all must
+heal."""
 from __future__ import annotations
 
 import pytest

@@ -1,9 +1,10 @@
 """A world in one thread: a clock, a network, a disk for each node, and every run is its seed.
 
-Nodes are driven as a real driver would, and worse: turns are cut at random, saves take their time one after the
-other, messages are lost, doubled and reordered, connections break, nodes crash and lose what was not saved (or
-keep a part of it), disks are wiped and replaced under a new identity.  After every step the invariants, the
-contract and the disks are checked: whatever is said to be committed must lie on the disks of a quorum.
+Nodes are driven as a real driver would, and worse: turns are cut at random, saves take their time one after
+the other, messages are lost, doubled and reordered, connections break, nodes crash and lose what was not
+saved (or keep a part of it), disks are wiped and replaced under a new identity.  After every step the
+invariants, the contract and the disks are checked: whatever is said to be committed must lie on the disks
+of a quorum.
 
 A run has two phases: a storm, in which only safety is asked for, and then peace, in which the cluster must
 converge.
@@ -85,7 +86,8 @@ class SeededDice:
 
 @dataclass
 class Store:
-    """What the log is applied to: a chain of digests, so that two stores are equal only after equal entries."""
+    """What the log is applied to: a chain of digests, so that two stores are equal only after equal
+    entries."""
 
     index: int = 0
     digest: str = ""
@@ -281,7 +283,8 @@ class World:
         self.count("crash")
         for other in self.nodes.values():
             if other is not node and self.dice.random() < 0.7:
-                self.later(self.dice.randint(0, 5), other, lambda other=other: self.turn(other, PeerLost(node.name)))
+                lost = PeerLost(node.name)
+                self.later(self.dice.randint(0, 5), other, lambda other=other: self.turn(other, lost))
 
     def wipe(self, node: Node) -> None:
         """A new disk under the old name: another member, who knows nothing."""
@@ -434,13 +437,12 @@ class World:
     # --- the network ---
 
     def post(self, node: Node, send: Send) -> None:
-        copies = 2 if self.dice.random() < self.weather.doubling else 1
+        identity, weather = node.identity, self.weather
+        copies = 2 if self.dice.random() < weather.doubling else 1
         for _ in range(copies):
-            if self.dice.random() >= self.weather.loss:
-                identity = node.identity
-                self.at(
-                    self.dice.randint(0, self.weather.slowest_ms), lambda: self.arrive(node, identity, send)
-                )
+            if self.dice.random() >= weather.loss:
+                delay = self.dice.randint(0, weather.slowest_ms)
+                self.at(delay, lambda: self.arrive(node, identity, send))
 
     def arrive(self, source: Node, identity: int, send: Send) -> None:
         target = self.nodes.get(send.target)

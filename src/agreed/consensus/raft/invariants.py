@@ -95,13 +95,13 @@ def _check_leader(raft: Raft, leader: Leader) -> None:
     _require(raft.leader == raft.me, "a leader follows itself", raft, raft.leader)
     _require(raft.wake is not None, "a leader has a heartbeat", raft)
     _require(log.last_index >= leader.term_began_at, "a leader begins with an entry", raft)
-    _require(leader.own.match <= raft.saved, "our own log counts once saved", raft, leader.own.match,
-    raft.saved) for name, follower in leader.progress.items():
-        _require(follower.match < follower.next, "match before next", raft, name, follower.match,
-        follower.next) _require(follower.match <= log.last_index, "match within the log", raft, name,
-        follower.match) _require(follower.next <= log.last_index + 1, "next within the log", raft, name,
-        follower.next) _require(follower.round <= leader.reads.round, "rounds come from us", raft, name,
-        follower.round) _require(
+    _require(leader.own.match <= raft.saved, "our own log counts once saved", raft, leader.own.match)
+    for name, follower in leader.progress.items():
+        _require(follower.match < follower.next, "match before next", raft, name, follower.match)
+        _require(follower.match <= log.last_index, "match within the log", raft, name, follower.match)
+        _require(follower.next <= log.last_index + 1, "next within the log", raft, name, follower.next)
+        _require(follower.round <= leader.reads.round, "rounds come from us", raft, name, follower.round)
+        _require(
             follower.pace is Pace.REPLICATE or follower.in_flight == follower.in_flight_bytes == 0,
             "only who replicates has a window", raft, name,
         )  # fmt: skip
@@ -151,9 +151,10 @@ def check_step(before: View, raft: Raft) -> None:
     """All that must be true between two states of one life of a machine."""
     log = raft.log
     _require(raft.term >= before.term, "terms only grow", raft, before.term)
-    _require(raft.commit >= before.commit, "the commit index never goes back", raft, before.commit,
-    raft.commit) _require(raft.saved_serial >= before.saved_serial, "saves are done in order", raft)
-    _require(raft.serial >= before.serial, "serials only grow", raft) if raft.term == before.term:
+    _require(raft.commit >= before.commit, "the commit index never goes back", raft, before.commit)
+    _require(raft.saved_serial >= before.saved_serial, "saves are done in order", raft)
+    _require(raft.serial >= before.serial, "serials only grow", raft)
+    if raft.term == before.term:
         _require(
             before.vote is None or raft.vote == before.vote, "one vote a term", raft, before.vote, raft.vote
         )
