@@ -31,7 +31,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the generator.  `operation`: set, get, create (fresh names) or fill (every key once).
 
     `rate` 0 is the closed loop; otherwise that many requests a second are due at fixed instants, and latency
-    counts from the instant each was due.  `slice_s` above 0: the latencies of every so many seconds apart."""
+    counts from the instant each was due.  `slice_s` above 0: the latencies of every so many seconds apart.
+    `patience_s`: how long replies still outstanding at the end are waited for before they count as unanswered."""
 
     operation: str
     connections: int
@@ -44,6 +45,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     directory: str = "/bench"
     existing: bool = False
     slice_s: float = 0.0
+    patience_s: float = 5.0
 
     @property
     def name(self) -> str:
@@ -132,6 +134,7 @@ def command_line(load: Load, addresses: list[str]) -> list[str]:
         "--rate": load.rate,
         "--directory": load.directory,
         "--slice": load.slice_s,
+        "--patience": load.patience_s,
     }
     flags = [text for flag, value in options.items() for text in (flag, str(value))]
     return [str(BINARY), *where, *flags, *(["--existing"] if load.existing else [])]

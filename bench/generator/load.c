@@ -514,7 +514,7 @@ int main(int argc, char **argv)
     uint64_t waited = seen.waiting_ns;
     if (now_ns() - seen.last_reply_ns > seen.longest_silence_ns) seen.longest_silence_ns = now_ns() - seen.last_reply_ns;
     measuring = want.rate > 0;      /* with a rate, a reply that comes late is the very thing that is looked for */
-    drain(5);
+    drain(want.patience);
     measuring = false;
     if (want.slice > 0) end_slice();
     seen.waiting_ns = waited;

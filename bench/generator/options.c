@@ -8,7 +8,7 @@
 #include "wire.h"
 
 Options want = {.name = "set", .connections = 1, .outstanding = 1, .keys = 1000, .bytes = 128, .seconds = 5,
-                .warmup = 1, .count = UINT64_MAX, .directory = "/bench"};
+                .warmup = 1, .patience = 5, .count = UINT64_MAX, .directory = "/bench"};
 
 void die(const char *format, ...)
 {
@@ -51,6 +51,7 @@ static void read_option(const char *flag, const char *value)
     else if (!strcmp(flag, "--seconds")) want.seconds = atof(value);
     else if (!strcmp(flag, "--warmup")) want.warmup = atof(value);
     else if (!strcmp(flag, "--rate")) want.rate = atof(value);
+    else if (!strcmp(flag, "--patience")) want.patience = atof(value);
     else if (!strcmp(flag, "--slice")) want.slice = atof(value);
     else if (!strcmp(flag, "--count")) want.count = strtoull(value, NULL, 10);
     else if (!strcmp(flag, "--keys")) want.keys = atoi(value);
@@ -74,7 +75,7 @@ void read_options(int argc, char **argv)
     if (want.fill) want.count = (uint64_t)want.keys;
     if (want.connections < 1 || want.connections > 500 || want.outstanding < 1 || want.keys < 1 || want.bytes < 0
         || want.bytes > (want.null ? MOST_BYTES_OF_NULL : MOST_BYTES) || want.seconds <= 0 || want.warmup < 0
-        || want.rate < 0 || want.slice < 0 || strlen(want.directory) > 100)
+        || want.rate < 0 || want.slice < 0 || want.patience < 0 || strlen(want.directory) > 100)
         die("an option is out of its range");
     if (want.count != UINT64_MAX) want.warmup = 0;      /* a count is a load, not the measurement of a steady state */
     if (!want.null && !want.addresses) die("--addresses or --null");

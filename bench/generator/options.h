@@ -16,6 +16,7 @@ typedef struct {
     bool null;                  /* against the responder, to learn the ceiling */
     int connections, outstanding, keys, bytes, addresses;
     double seconds, warmup, rate, slice;
+    double patience;            /* seconds that replies still outstanding at the end are waited for */
     uint64_t count;             /* stop after so many operations; UINT64_MAX: never */
     const char *directory;
     struct sockaddr_in address[MOST_ADDRESSES];
