@@ -32,7 +32,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     `rate` 0 is the closed loop; otherwise that many requests a second are due at fixed instants, and latency
     counts from the instant each was due.  `slice_s` above 0: the latencies of every so many seconds apart.
-    `patience_s`: how long replies still outstanding at the end are waited for before they count as unanswered."""
+    `patience_s`: how long replies are waited for at the end before they count as unanswered."""
 
     operation: str
     connections: int

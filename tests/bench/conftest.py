@@ -69,7 +69,7 @@ class LyingServer:
                 case "wrong_xid":
                     xid += 1
                 case "error":
-                    error, body = -101, b""
+                    error = -101
                 case "short_body":
                     body = body[:-1]
                 case "silence":

@@ -15,7 +15,7 @@ def short(operation: str = "set", **options: object) -> Load:
     settings: dict[str, object] = {
         "connections": 2,
         "outstanding": 4,
-        "seconds": 0.4,
+        "seconds": 0.3,
         "warmup_s": 0.0,
         "keys": 20,
     }
@@ -84,6 +84,8 @@ def test_slices_hold_every_sample(lying_server: type[LyingServer]) -> None:
     server = lying_server("nothing")
     result = generator.run(short(slice_s=0.1), [server.address])
     assert sum(n for each in result.slices for _, n in each.latencies_us) == result.answered
+    for share, figure_us in ((0.5, result.p50_us), (0.99, result.p99_us), (0.999, result.p999_us)):
+        assert percentile_us(result.slices, share) == pytest.approx(figure_us, rel=0.02)
     assert all(one.to_s == two.from_s for one, two in zip(result.slices, result.slices[1:], strict=False))
 
 
