@@ -13,6 +13,8 @@ from agreed.wire.peer.messages import (
     Hello,
     HelloReply,
     MemberAdd,
+    MemberPromote,
+    MemberReplace,
     OperatorHello,
     OperatorReply,
     StatusRequest,
@@ -79,6 +81,31 @@ def test_a_refusal_is_told_in_the_words_of_the_leader() -> None:
         pytest.raises(MembershipRefused, match="n4 has not caught up"),
     ):
         change([leader.address], MemberAdd("n4"), 5)
+
+
+def test_a_node_that_lost_its_disk_refuses_but_the_leader_among_the_others_has_the_word() -> None:
+    refusal = OperatorReply("the data directory of n1 is empty", None)
+    with FakeNode(lambda request: refusal) as lost, FakeNode(lambda request: DONE) as leader:
+        assert change([lost.address, leader.address], MemberReplace("n1"), 5) == leader.address
+
+
+def test_a_leader_that_refused_is_not_asked_again() -> None:
+    with FakeNode(lambda request: OperatorReply("n4 has not caught up", None)) as leader:
+        redirection = OperatorReply("not the leader", leader.address)
+        with (
+            FakeNode(lambda request: redirection) as follower,
+            pytest.raises(MembershipRefused, match="n4 has not caught up"),
+        ):
+            change([leader.address, follower.address], MemberPromote("n4"), 5)
+    assert leader.heard.count(MemberPromote("n4")) == 1
+
+
+def test_a_node_without_a_cluster_says_so_when_asked_for_its_status() -> None:
+    with (
+        FakeNode(lambda request: OperatorReply("it still waits for n2", None)) as node,
+        pytest.raises(NoAnswer, match="it still waits for n2"),
+    ):
+        status(node.address, 5)
 
 
 def test_nodes_that_send_us_in_circles_are_left_after_a_while() -> None:

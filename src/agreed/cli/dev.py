@@ -5,6 +5,7 @@ temporary directory and goes with Ctrl-C, unless a directory is named.
 """
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import tempfile
@@ -36,6 +37,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def ourselves() -> str:
+    """How to call this command from another terminal."""
+    return "agreed" if shutil.which("agreed") else f"{sys.executable} -m agreed"
+
+
 def welcome(cluster: Playground, directory: Path) -> str:
     """What somebody needs to know who has never seen it."""
     first = next(iter(cluster.places.values()))
@@ -57,7 +63,7 @@ In Python (pip install kazoo):
 
 In another terminal:
 
-    agreed status --node {first.peer_address}
+    {ourselves()} status --node {first.peer_address}
     echo srvr | nc {first.client_address.replace(":", " ")}
 
 Ctrl-C ends all of them.

@@ -113,24 +113,29 @@ def addresses_of(text: str) -> list[str]:
 
 
 def status(address: str, timeout_s: float) -> StatusReply:
-    """How that node sees itself.  Raises `NoAnswer`."""
+    """How that node sees itself.  Raises `NoAnswer`, also for one that does not yet belong to a cluster."""
     with Conversation(address, timeout_s) as conversation:
         reply = conversation.ask(StatusRequest())
-    if not isinstance(reply, StatusReply):
-        raise NoAnswer(f"{address}: answered with {type(reply).__name__}", surely_not_done=True)
-    return reply
+    if isinstance(reply, StatusReply):
+        return reply
+    why = reply.refusal if isinstance(reply, OperatorReply) else f"answered with {type(reply).__name__}"
+    raise NoAnswer(f"{address}: {why}", surely_not_done=True)
 
 
 def change(addresses: Sequence[str], request: OperatorRequest, timeout_s: float) -> str:
     """Have the leader do this, whichever of the nodes it is; the address at which it was done.
 
-    Raises `MembershipRefused` with the leader's reason, or `NoAnswer`."""
+    A refusal by one node is not the last word: it may be one that lost its disk and knows of no cluster,
+    while the leader is among the others.  Raises `MembershipRefused` with the reasons, or `NoAnswer`."""
     left = list(addresses)
+    asked: set[str] = set()
+    refusals: list[str] = []
     unreached: list[str] = []
-    for _ in range(len(addresses) + MOST_REDIRECTIONS):
-        if not left:
-            break
+    while left and len(asked) < len(addresses) + MOST_REDIRECTIONS:
         address = left.pop(0)
+        if address in asked:
+            continue
+        asked.add(address)
         try:
             with Conversation(address, timeout_s) as conversation:
                 reply = conversation.ask(request)
@@ -145,7 +150,10 @@ def change(addresses: Sequence[str], request: OperatorRequest, timeout_s: float)
             return address
         if reply.refusal == OUTCOME_UNKNOWN:
             raise NoAnswer(f"{address}: {reply.refusal}", surely_not_done=False)
-        if reply.leader_address is None or reply.leader_address == address:
-            raise MembershipRefused(f"{address}: {reply.refusal}")
-        left.insert(0, reply.leader_address)
-    raise NoAnswer("no leader was found; " + "; ".join(unreached), surely_not_done=True)
+        if reply.leader_address is None:
+            refusals.append(f"{address}: {reply.refusal}")
+        else:
+            left.insert(0, reply.leader_address)
+    if refusals:
+        raise MembershipRefused("; ".join(refusals))
+    raise NoAnswer("; ".join(["no leader was found", *unreached]), surely_not_done=True)

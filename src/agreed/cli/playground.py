@@ -115,6 +115,7 @@ class Playground:
             for number, (client, peer) in enumerate(zip(clients, peers, strict=True), start=1)
         }
         self.processes: dict[str, subprocess.Popen[str]] = {}
+        self._founders = tuple(self.places)
         self._flags = list(flags)
         self._output = output
 
@@ -135,14 +136,27 @@ class Playground:
     def peer_addresses(self) -> list[str]:
         return [place.peer_address for place in self.places.values()]
 
-    def start(self, name: str) -> None:
+    def grow(self) -> str:
+        """A place for one more node, which `start` will let wait for `agreed member add`; its name."""
+        name = f"n{len(self.places) + 1}"
+        client, peer = free_ports(2)
+        place = Place(name, f"{LOOPBACK}:{peer}", f"{LOOPBACK}:{client}", self.directory / name)
+        self.places[name] = place
+        return name
+
+    def start(self, name: str, *, join: bool = False) -> None:
         """Start this node; it need not serve yet when we return."""
         place = self.places[name]
+        join = join or name not in self._founders
+        known = self.places if join else self._founders
         peers = ",".join(
-            f"{each.name}={each.peer_address};{each.client_address}" for each in self.places.values()
+            f"{each.name}={each.peer_address};{each.client_address}"
+            for each in self.places.values()
+            if each.name in known
         )
         command = [sys.executable, "-m", "agreed", "serve", "--name", name, "--data", str(place.data)]
         command += ["--peers", peers, "--zookeeper", place.client_address, *self._flags]
+        command += ["--join"] if join else []
         place.data.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as opened:
             stdout: IO[str] | int | None = None
