@@ -1,4 +1,5 @@
-"""The real world around a replica: sockets, disk, clock, configuration.  The only part of a server that awaits.
+"""The real world around a replica: sockets, disk, clock, configuration.  The only part of a server that
+awaits.
 
     start.py      what a node does before its first step, and after its last
     shell.py      one loop: wait, step, take, do

@@ -1,4 +1,5 @@
 """The two clocks of a machine, in milliseconds, and its dice: all that enters a replica from nowhere."""
+
 from __future__ import annotations
 
 import os

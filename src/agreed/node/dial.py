@@ -3,6 +3,7 @@
 A node sends on the connections it dialled and receives on those it accepted.  What cannot be sent now is
 dropped: consensus repeats itself, and a peer that is slow or gone must not fill this node's memory.
 """
+
 from __future__ import annotations
 
 import asyncio

@@ -1,8 +1,9 @@
 """Sockets that are accepted: ZooKeeper clients on one port, peers and operators on another.
 
-A protocol object only carries bytes to the shell and back.  A client that does not read what it is sent is not
-read from either; if it lets more pile up than `MAX_UNREAD_BYTES` (watch events need no request), it goes.
+A protocol object only carries bytes to the shell and back.  A client that does not read what it is sent is
+not read from either; if it lets more pile up than `MAX_UNREAD_BYTES` (watch events need no request), it goes.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -83,7 +84,8 @@ class ClientProtocol(asyncio.Protocol):
         if self.transport is not None:
             self.transport.close()
 
-    # Two reasons not to read: the client does not take our replies, or the cluster is behind with its requests.
+    # Two reasons not to read: the client does not take our replies, or the cluster is behind with its
+    # requests.
 
     def pause_writing(self) -> None:
         self._full = True
@@ -173,7 +175,9 @@ class PeerProtocol(asyncio.Protocol):
     def _drop(self, reason: str) -> None:
         if self.transport is not None and not self.transport.is_closing():
             peername = self.transport.get_extra_info("peername") or ("?", 0)
-            self._shell.log("warning", f"the peer connection from {peername[0]}:{peername[1]} is dropped: {reason}")
+            self._shell.log(
+                "warning", f"the peer connection from {peername[0]}:{peername[1]} is dropped: {reason}"
+            )
             self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -1,22 +1,34 @@
 """One loop around a replica: wait, step, take, do.  It has never heard of Raft.
 
 Whatever happens is given to the replica at once (`happened`); the effects of all that happened in one turn of
-the event loop are done together at its end (`_turn`).  The shell's whole duty towards safety is to say `Saved`
-only when it is true, and in order.
+the event loop are done together at its end (`_turn`).  The shell's whole duty towards safety is to say
+`Saved` only when it is true, and in order.
 
 What waits for a disk waits in a thread: saves in `writer.py`, snapshots in an executor with one thread.
 """
+
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import resource
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn
 
 import msgspec
 
 from agreed import __version__
-from agreed.consensus.machine import ChunkLoaded, ChunkSaved, LoadChunk, SaveChunk, SnapshotMark, SnapshotRejected
+from agreed.consensus.machine import (
+    ChunkLoaded,
+    ChunkSaved,
+    LoadChunk,
+    SaveChunk,
+    SnapshotMark,
+    SnapshotRejected,
+)
 from agreed.consensus.members import Member, Members
 from agreed.disk.recovery import Recovered
 from agreed.disk.snapshots import SnapshotFile, SnapshotReceiver, SnapshotWriter
@@ -30,6 +42,9 @@ from agreed.replica.founding import Admission, all_members
 from agreed.replica.replica import Replica
 from agreed.types import NodeId
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, StatusReply
+
+EXIT_BUG = 70
+"""EX_SOFTWARE."""
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -88,15 +103,34 @@ class Shell:
 
     def happened(self, event: object) -> None:
         """The only door to the replica."""
-        if not self._turn_due:
-            self._turn_due = True
-            self._loop.call_soon(self._turn)
-            self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
-        self.replica.step(event)
+        try:
+            if not self._turn_due:
+                self._turn_due = True
+                self._loop.call_soon(self._turn)
+                self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
+            self.replica.step(event)
+        except Exception:
+            self._crash()
 
     def _turn(self) -> None:
         self._turn_due = False
-        effects = self.replica.take()
+        try:
+            effects = self.replica.take()
+        except Exception:
+            self._crash()
+            return
+        self._do(effects)
+
+    def _crash(self) -> NoReturn:
+        """A mistake of ours.  What the replica is now nobody knows, and it must not tell anybody anything.
+
+        The process ends at once, as with SIGKILL: that is a case which everything is made for, while going on
+        from half a step is none."""
+        self.log("critical", f"this is a bug; the node stops before it does harm\n{traceback.format_exc()}")
+        logging.shutdown()
+        os._exit(EXIT_BUG)
+
+    def _do(self, effects: events.Effects) -> None:
         for save in effects.saves:
             self._writer.submit(save)
         send = self._peers.send
@@ -134,10 +168,7 @@ class Shell:
 
     def _wake(self) -> None:
         self._alarm = None
-        if not self._turn_due:
-            self._turn_due = True
-            self._loop.call_soon(self._turn)
-            self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
+        self.happened(events.TimePassed(clock.now(), clock.wall_ms()))
 
     def request_stop(self) -> None:
         self.happened(events.StopRequested())
@@ -196,7 +227,9 @@ class Shell:
 
     def _snapshot_written(self, written: SnapshotFile) -> None:
         self.happened(events.SnapshotWritten(written.mark, written.digest))
-        self._writer.call(lambda: self._recovered.wal.forget_before(self._recovered.snapshots.log_needed_from))
+        self._writer.call(
+            lambda: self._recovered.wal.forget_before(self._recovered.snapshots.log_needed_from)
+        )
 
     def _load_chunk(self, load: LoadChunk) -> None:
         self._snapshot_thread.submit(self._read_chunk, load)
@@ -263,7 +296,9 @@ class Shell:
             self.log("warning", f"a client from {address} is refused: {total} connections are the limit")
             return False
         if per_address and self._per_address.get(address, 0) >= per_address:
-            self.log("warning", f"a client from {address} is refused: {per_address} from one address are the limit")
+            self.log(
+                "warning", f"a client from {address} is refused: {per_address} from one address are the limit"
+            )
             return False
         return True
 
@@ -314,7 +349,10 @@ class Shell:
             # Whoever lost its disk, or is new, may be made a member under this identity.
             self.happened(
                 events.StrangerSeen(
-                    hello.member.name, hello.member.identity, hello.member.address, hello.member.client_address
+                    hello.member.name,
+                    hello.member.identity,
+                    hello.member.address,
+                    hello.member.client_address,
                 )
             )
         return refusal

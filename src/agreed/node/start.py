@@ -7,6 +7,7 @@
 Exit codes: 0 after SIGTERM or SIGINT; 74 (EX_IOERR) when the disk failed; 78 (EX_CONFIG) for a data directory
 or configuration that must not be started.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -126,7 +127,9 @@ class _Node:
         front = self._front = _FoundingShell(self._config, self._me, founding, self._boot, self._write_log)
         front.start()
         stop = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait({stop, asyncio.ensure_future(front.done.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {stop, asyncio.ensure_future(front.done.wait())}, return_when=asyncio.FIRST_COMPLETED
+        )
         front.close()
         if founding.result is None:
             return 0, NO_MEMBERS
@@ -190,7 +193,9 @@ class _Node:
             servers.append(await _listen(loop, lambda: ClientProtocol(shell), config.zookeeper))
         if config.zookeeper_tls is not None:
             context = server_context(
-                str(config.tls_certificate), str(config.tls_key), str(config.tls_ca) if config.tls_ca else None
+                str(config.tls_certificate),
+                str(config.tls_key),
+                str(config.tls_ca) if config.tls_ca else None,
             )
             servers.append(await _listen(loop, lambda: ClientProtocol(shell), config.zookeeper_tls, context))
         self._log.info(f"{config.name} is up; ZooKeeper clients connect to {config.zookeeper}")
@@ -271,7 +276,10 @@ class _FoundingShell:
 
 
 async def _listen(
-    loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol], address: str, context: ssl.SSLContext | None = None
+    loop: asyncio.AbstractEventLoop,
+    factory: Callable[[], asyncio.Protocol],
+    address: str,
+    context: ssl.SSLContext | None = None,
 ) -> asyncio.Server:
     host, port = split_address(address)
     try:

@@ -3,9 +3,10 @@
 `Save`s are handed over in order; whatever has come in while the disk was busy is written together and made
 durable by one fdatasync.  So the slower the disk, the larger the batches.
 
-A failed write or fsync is final: the kernel may have dropped the dirty pages and would report success the next
-time ("fsyncgate"), so nothing is tried again and the node is told to stop.
+A failed write or fsync is final: the kernel may have dropped the dirty pages and would report success the
+next time ("fsyncgate"), so nothing is tried again and the node is told to stop.
 """
+
 from __future__ import annotations
 
 import asyncio

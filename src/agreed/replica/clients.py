@@ -8,6 +8,7 @@ has a `Gate`:
     READ         open always: it only waits for what stands before it
     a barrier    opens when a read index is confirmed and applied (`reads.py`)
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -61,7 +62,13 @@ class Client:
     )
 
     def __init__(
-        self, identifier: int, address: str, port: int, certificate: str | None, connection: ServerConnection, now: Instant
+        self,
+        identifier: int,
+        address: str,
+        port: int,
+        certificate: str | None,
+        connection: ServerConnection,
+        now: Instant,
     ) -> None:
         self.id = identifier
         self.address = address

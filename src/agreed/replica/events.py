@@ -3,6 +3,7 @@
 Everything a replica ever learns comes in as one of these events, and everything it wants done goes out in
 `Effects`; so a run of a node is a list of events, and can be repeated.
 """
+
 from __future__ import annotations
 
 import msgspec
@@ -14,7 +15,8 @@ from agreed.types import Instant, NodeId, Stamp
 
 
 class TimePassed(msgspec.Struct, frozen=True, gc=False):
-    """Said at the start of each turn: the monotonic clock, and the clock on the wall for the leader's stamps."""
+    """Said at the start of each turn: the monotonic clock, and the clock on the wall for the leader's
+    stamps."""
 
     now: Instant
     wall_ms: Stamp

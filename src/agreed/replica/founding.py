@@ -13,6 +13,7 @@ member (`agreed member replace n2`), which is itself an agreed change.
 A copied directory has the identity of the original.  `life` counts its starts and `boot` is drawn at each:
 whoever comes with an older life, or the same life and another boot, is a copy, and is refused.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -24,7 +25,9 @@ from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello
 
 def cluster_number(founders: Members) -> int:
     """63 bits of SHA-256 over the founders' names and identities; never 0."""
-    text = ";".join(f"{member.name}={member.identity}" for member in sorted(founders.voters, key=lambda m: m.name))
+    text = ";".join(
+        f"{member.name}={member.identity}" for member in sorted(founders.voters, key=lambda m: m.name)
+    )
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
 
 
@@ -61,8 +64,8 @@ class Founding:
             self.problem = f"{self.me.name} was removed from this cluster"
         elif known is not None:
             self.problem = (
-                f"the data directory of {self.me.name} is empty, but the cluster knows {self.me.name} with another "
-                f"one: run `agreed member replace {self.me.name}` on a healthy cluster"
+                f"the data directory of {self.me.name} is empty, but the cluster knows {self.me.name} with "
+                f"another one: run `agreed member replace {self.me.name}` on a healthy cluster"
             )
         elif self._joining:
             self.problem = f"not a member yet: run `agreed member add {self.me.name}`"
@@ -104,10 +107,10 @@ class Admission:
                 f"{name} is known with another data directory (lost or replaced?): "
                 f"run `agreed member replace {name}`"
             )
-        newest = self._newest.get(name)
-        if newest is not None and newest[0] == identity:
-            if theirs.life < newest[1] or (theirs.life == newest[1] and theirs.boot != newest[2]):
-                return f"a copy of the data directory of {name} is running: only one of them may"
+        newest_identity, newest_life, newest_boot = self._newest.get(name, (0, 0, 0))
+        older = theirs.life < newest_life or (theirs.life == newest_life and theirs.boot != newest_boot)
+        if identity == newest_identity and older:
+            return f"a copy of the data directory of {name} is running: only one of them may"
         self._newest[name] = (identity, theirs.life, theirs.boot)
         return None
 

@@ -4,9 +4,11 @@ Only the leader can change anything; another node answers with the leader's addr
 comes through here too, and from any node: it is passed on to the leader and answered when the change is
 committed *and* stands in `/zookeeper/config`.
 
-A change is answered exactly once.  If leadership changes meanwhile its outcome is unknown, and the answer says
-so: the operator looks at `agreed status` and asks again if need be (a repeated change is refused harmlessly).
+A change is answered exactly once.  If leadership changes meanwhile its outcome is unknown, and the answer
+says so: the operator looks at `agreed status` and asks again if need be (a repeated change is refused
+harmlessly).
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from agreed.consensus.members import AddLearner, Member, MembersChange, Promote,
 from agreed.replica import events
 from agreed.replica.founding import all_members
 from agreed.store.results import Result
-from agreed.types import NodeId, Revision
+from agreed.types import Instant, NodeId, Revision
 from agreed.wire.peer.messages import (
     ChangeAnswer,
     ChangeAsked,
@@ -41,6 +43,9 @@ Answered = Callable[[str | None, Revision], None]
 OUTCOME_UNKNOWN = "the leader changed meanwhile: whether the change was made is not known, look at the status"
 
 
+TRANSFER_WITHIN_MS = 3_000
+
+
 class Operators:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
@@ -50,7 +55,8 @@ class Operators:
         """Changes which this node, as the leader, gave to the consensus machine."""
         self._passed_on: dict[int, Answered] = {}
         """Changes which this node asked the leader for."""
-        self._transfers: list[int] = []
+        self._transfers: list[tuple[int, Instant]] = []
+        """Tickets of those who wait for another leader, and until when."""
 
     # --- changes, from anywhere -------------------------------------------------------------------------
 
@@ -86,7 +92,7 @@ class Operators:
             for answered in list(waiting.values()):
                 answered(OUTCOME_UNKNOWN, 0)
             waiting.clear()
-        for ticket in self._transfers:
+        for ticket, _ in self._transfers:
             self._reply(ticket, None)
         self._transfers.clear()
 
@@ -121,7 +127,9 @@ class Operators:
         change: MembersChange
         match request:
             case MemberAdd(name) | MemberReplace(name) if name not in self.strangers:
-                self._refuse(ticket, f"{name} has not called yet: start it with --join and the peers' addresses")
+                self._refuse(
+                    ticket, f"{name} has not called yet: start it with --join and the peers' addresses"
+                )
                 return
             case MemberAdd(name):
                 change = AddLearner(self.strangers[name])
@@ -148,18 +156,14 @@ class Operators:
         elif target == self._replica.name:
             self._reply(ticket, None)
         else:
-            self._transfers.append(ticket)
+            self._transfers.append((ticket, self._replica.now + TRANSFER_WITHIN_MS))
             self._replica.machine.step(TransferRequested(target))
 
-    def transfer_failed(self) -> None:
-        """Called from upkeep when the consensus machine gave a transfer up."""
-        for ticket in self._transfers:
+    def give_up(self, now: Instant) -> None:
+        """The consensus machine gives a transfer up after an election timeout, and leads on."""
+        while self._transfers and self._transfers[0][1] <= now:
+            ticket, _ = self._transfers.pop(0)
             self._refuse(ticket, "the target did not take over in time; this node leads on")
-        self._transfers.clear()
-
-    @property
-    def transferring(self) -> bool:
-        return bool(self._transfers)
 
     def _reply(self, ticket: int, refusal: str | None) -> None:
         self._replica.effects.operator_replies.append((ticket, OperatorReply(refusal)))

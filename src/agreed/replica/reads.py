@@ -7,6 +7,7 @@ opens and the clients that stand behind it are answered.
 A confirmation that fails (the leader changed, no quorum answered) is asked for again while the node believes
 in a leader; otherwise the clients behind it are dropped with the others (`zookeeper.py`), clearly and fast.
 """
+
 from __future__ import annotations
 
 from agreed.consensus.machine import ReadReady

@@ -5,6 +5,7 @@ server.2), else its place in the list.  A member that joins gets the number with
 have.  It must have called before it can vote, so that its identity is known; as an observer it may be named
 in advance, as ZooKeeper allows.
 """
+
 from __future__ import annotations
 
 import re
@@ -121,7 +122,9 @@ def _member(
     server: Server, standing: tuple[Server, Member] | None, name: NodeId, strangers: Mapping[NodeId, Member]
 ) -> Member:
     address = f"{_bracketed(server.host)}:{server.quorum_port}:{server.election_port}"
-    client_address = "" if server.client_port is None else f"{_bracketed(server.client_host)}:{server.client_port}"
+    client_address = (
+        "" if server.client_port is None else f"{_bracketed(server.client_host)}:{server.client_port}"
+    )
     if standing is not None:
         known, member = standing
         if known == msgspec.structs.replace(server, role=known.role):

@@ -4,8 +4,8 @@
     take()        -> Effects: everything the outside should now do
     wake          the instant at which it wants to hear `TimePassed`
 
-The driver calls `step(TimePassed)` at the start of each turn, `step` for all that happened, and `take` once at
-its end.  So all commands of a turn become one batch, one entry, one save and one message per peer, and all
+The driver calls `step(TimePassed)` at the start of each turn, `step` for all that happened, and `take` once
+at its end.  So all commands of a turn become one batch, one entry, one save and one message per peer, and all
 replies to a client one write: that is where the speed comes from.
 
 The flow of a write: `zookeeper.py` makes a command of the request and gives it a ticket (`requests.py`); the
@@ -13,6 +13,7 @@ batch of the turn is proposed here or forwarded to the leader; once agreed, ever
 order (`_apply`), and the node whose ticket it is answers its client.  So a reply always comes from a store
 that has already applied it, and a client never reads anything older than what it was told.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -55,6 +56,9 @@ PROPOSALS_UNDER_WAY = 4
 """How many entries the leader has under way before it lets the next batch grow."""
 
 UPKEEP_EVERY_MS = 100
+
+STOP_WITHIN_MS = 3_000
+"""How long a node that is told to stop waits for its last requests and for a new leader."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Payload)
@@ -402,7 +406,9 @@ class Replica:
         if found is None:
             return
         outvoted, others = found
-        self.log("critical", f"at index {index} the state of {self.name} differs from that of {', '.join(others)}")
+        self.log(
+            "critical", f"at index {index} the state of {self.name} differs from that of {', '.join(others)}"
+        )
         if outvoted:
             self.stop_serving(
                 f"the state of {self.name} at index {index} differs from that of a majority: "
@@ -413,7 +419,8 @@ class Replica:
         self.snapshot_in.feed(event.data)
 
     def _restore_ended(self, event: events.RestoreEnded) -> None:
-        """From here on the store is another one: what clients had asked of the old one has no known outcome."""
+        """From here on the store is another one: what clients had asked of the old one has no known
+        outcome."""
         self.zookeeper.drop_all("this node took over a snapshot of the leader")
         self.store = self.snapshot_in.finish()
         self.applied = self.snapshot_index = event.mark.index
@@ -470,10 +477,8 @@ class Replica:
 
     def _upkeep(self) -> None:
         now = self.now
-        if self._stopping is not None and (
-            not self.machine.leads or len(self.machine.members.voters) == 1 or now - self._stopping > 2_000
-        ):
-            self.effects.stopped = True
+        if self._stopping is not None:
+            self._stop_when_ready()
         if self.problem is not None:
             return
         if self.requests.overdue(now):
@@ -483,6 +488,7 @@ class Replica:
         if now >= self._next_report:
             self._next_report = now + REPORT_EVERY_MS
             self._report_heard()
+        self.operators.give_up(now)
         if not self.machine.leads:
             return
         for lease in self.expiry.due(now):
@@ -493,6 +499,14 @@ class Replica:
                 self.submit(command)
         if self.checkpoint.due():
             self.submit(Checkpoint())
+
+    def _stop_when_ready(self) -> None:
+        """Leadership is somebody else's and every request is answered, or it has taken too long."""
+        assert self._stopping is not None
+        alone = len(self.machine.members.voters) <= 1
+        drained = self.problem is not None or not len(self.requests)
+        if (drained and (alone or not self.machine.leads)) or self.now - self._stopping > STOP_WITHIN_MS:
+            self.effects.stopped = True
 
     def _report_heard(self) -> None:
         heard = self.zookeeper.heard_since_last_report()

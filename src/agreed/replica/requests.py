@@ -1,16 +1,18 @@
 """Numbers and tickets: who waits for which command, and what must be said again after a change of leader.
 
-The commands of this node's clients are numbered 1, 2, 3, ... within this life of the node, and leave in batches
-of consecutive numbers.  A batch may be lost (the leader died, a connection broke) or arrive twice; the store
-applies each number once and never out of order (`store/once.py`).  So this file only has to keep what is not
-yet applied and to say it again when in doubt:
+The commands of this node's clients are numbered 1, 2, 3, ... within this life of the node, and leave in
+batches of consecutive numbers.  A batch may be lost (the leader died, a connection broke) or arrive twice;
+the store applies each number once and never out of order (`store/once.py`).  So this file only has to keep
+what is not yet applied and to say it again when in doubt:
 
 * a new leader, or the same leader on a new connection: all of it, in order;
 * nothing applied for a while although something is under way: the same.
 
-A ticket is the client that waits (or an errand of the replica itself); tickets stand in the order of the numbers, and since numbers are applied in
-order the first ticket always belongs to the next command that comes back.
+A ticket is the client that waits (or an errand of the replica itself); tickets stand in the order of the
+numbers, and since numbers are applied in order the first ticket always belongs to the next command that
+comes back.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -27,7 +29,8 @@ MAX_BATCH_COMMANDS = 1000
 MAX_BATCH_BYTES = 2 * 1024 * 1024
 
 MAX_BATCHES_UNDER_WAY = 8
-"""More would not make the cluster faster, only the entries smaller: what comes in meanwhile makes the next batch."""
+"""More would not make the cluster faster, only the entries smaller: what comes in meanwhile makes the next
+batch."""
 
 REPEAT_AFTER_MS = 1000
 
@@ -93,7 +96,12 @@ class Requests:
         while under_way and under_way[0][0] + under_way[0][1] - 1 <= number:
             took_ms = now - under_way.popleft()[3]
             least, most, total, count = self._latency
-            self._latency = (min(least, took_ms) if count else took_ms, max(most, took_ms), total + took_ms, count + 1)
+            self._latency = (
+                min(least, took_ms) if count else took_ms,
+                max(most, took_ms),
+                total + took_ms,
+                count + 1,
+            )
         self._moved_at = now
 
     def latency_ms(self) -> tuple[int, float, int]:

@@ -2,6 +2,7 @@
 
 `node/config.py` has the knobs, their units and reasons; this is their pure part.
 """
+
 from __future__ import annotations
 
 import msgspec
@@ -22,8 +23,8 @@ class Settings(msgspec.Struct, frozen=True):
     snapshot_bytes: int = 64 * 1024 * 1024
     """Bytes of log between checkpoints."""
     leaderless_grace_ms: int = 2_500
-    """How long clients are kept while nobody leads: longer than an ordinary election, so that a change of leader
-    costs them a moment and not their connections; short enough that a minority says so soon."""
+    """How long clients are kept while nobody leads: longer than an ordinary election, so that a change of
+    leader costs them a moment and not their connections; short enough that a minority says so soon."""
     client_port: int | None = None
     secure_client_port: int | None = None
     peer_port: int = 0

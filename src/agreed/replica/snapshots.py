@@ -7,6 +7,7 @@ majority holds a state that was never agreed and must stop.
 Out: the records are captured in one go (a list of references; records are immutable) and encoded piece by
 piece, one piece at a time, with the turns of the node between them.  No request waits for a snapshot.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,12 +1,13 @@
 """What a leader does unasked: let silent sessions expire, sweep what is idle, take checkpoints.
 
-Expiry is decided by the leader alone and becomes a command, so it happens at one place in the order and is the
-same everywhere.  A session is heard of when its client says anything to any node; followers report whom they
-heard (`Heard`).  A new leader knows nothing of the past and gives every session its full time again: a session
-may live longer than it asked for, never shorter.
+Expiry is decided by the leader alone and becomes a command, so it happens at one place in the order and is
+the same everywhere.  A session is heard of when its client says anything to any node; followers report whom
+they heard (`Heard`).  A new leader knows nothing of the past and gives every session its full time again: a
+session may live longer than it asked for, never shorter.
 
 All instants are of this node's own monotonic clock; nothing is compared between nodes.
 """
+
 from __future__ import annotations
 
 import heapq

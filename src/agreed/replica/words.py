@@ -1,7 +1,9 @@
-"""The four-letter words: what this node knows of itself, given to `wire/zookeeper/four_letter.py` to be written.
+"""The four-letter words: what this node knows of itself, given to `wire/zookeeper/four_letter.py` to be
+written.
 
 What only the machine knows (open files, sizes of directories, the environment) comes in as `Surroundings`.
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """What a ZooKeeper client is to this node: handshake, order of replies, watches, farewell.
 
 A connection is nobody until its session is granted or attached *through the log*: the reply to the handshake
-leaves when the command is applied here.  So a session lives on one node at a time, every node knows which, and
-a client that comes from another node finds a store at least as new as what it has seen there.
+leaves when the command is applied here.  So a session lives on one node at a time, every node knows which,
+and a client that comes from another node finds a store at least as new as what it has seen there.
 
 Until then nothing of what it sends is looked at (`_early`): else whoever guesses a session's number could
 pipeline a write behind a handshake that is going to be refused.
@@ -11,6 +11,7 @@ Requests that change something become commands (`wire/zookeeper/translate.py`); 
 the store here and now, or, where this node reads linearizably, behind a barrier.  Each reply waits for those
 before it (`clients.py`).
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -46,7 +47,6 @@ from agreed.wire.zookeeper.messages import (
     MultiRequest,
     PingRequest,
     ReconfigRequest,
-    Request,
     SaslRequest,
     SetAclRequest,
     SetDataRequest,
@@ -54,7 +54,13 @@ from agreed.wire.zookeeper.messages import (
     UnknownOperation,
 )
 from agreed.wire.zookeeper.reads import READS, answer
-from agreed.wire.zookeeper.reply_codec import encode_connect_response, header_reply, path_reply, sasl_failure, sasl_reply
+from agreed.wire.zookeeper.reply_codec import (
+    encode_connect_response,
+    header_reply,
+    path_reply,
+    sasl_failure,
+    sasl_reply,
+)
 from agreed.wire.zookeeper.sasl import Authenticated, Challenge, DigestMd5Server
 from agreed.wire.zookeeper.watches import TooManyWatches, Watches
 
@@ -65,7 +71,8 @@ MAX_QUEUE = 2_000
 """Unanswered requests of one connection, above which it is not read from."""
 
 MAX_TICKETS = 20_000
-"""Unanswered commands of all connections, above which those that ask are not read from until half is answered."""
+"""Unanswered commands of all connections, above which those that ask are not read from until half is
+answered."""
 
 NO_SECRET = bytes(16)
 
@@ -139,6 +146,8 @@ class ZooKeeperClients:
         try:
             requests = client.connection.receive_data(data)
         except MalformedInput as error:
+            # What came before the garbage in the same chunk was never answered: its outcome is unknown to the
+            # client, as with any connection that breaks.
             self.drop(client, f"it sent garbage: {error}")
             return
         replica = self._replica
@@ -151,6 +160,8 @@ class ZooKeeperClients:
         handlers = self._handlers
         for xid, request in requests:
             handlers[type(request)](client, xid, request)
+            if client.closed:
+                return
         if len(client.queue) > MAX_QUEUE or len(replica.requests.tickets) > MAX_TICKETS:
             self._pause(client)
 
@@ -219,7 +230,8 @@ class ZooKeeperClients:
             del self._by_lease[client.lease]
 
     def drop(self, client: Client, reason: str | None) -> None:
-        """Close the connection after what was already written to it; with a line in the log if it is a fault."""
+        """Close the connection after what was already written to it; with a line in the log if it is a
+        fault."""
         if client.closed:
             return
         if reason is not None:
@@ -398,9 +410,7 @@ class ZooKeeperClients:
 
         replica.operators.change(change, answered)
 
-    def _replace(
-        self, client: Client, old: tuple[int, object, Gate], new: tuple[int, object, Gate]
-    ) -> None:
+    def _replace(self, client: Client, old: tuple[int, object, Gate], new: tuple[int, object, Gate]) -> None:
         for position, place in enumerate(client.queue):
             if place is old:
                 client.queue[position] = new

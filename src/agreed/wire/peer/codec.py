@@ -4,11 +4,12 @@
     crc32c   4 bytes, big-endian: Castagnoli CRC of the body
     body     one message in MessagePack, an array whose first element is the tag of its class
 
-TCP's own checksum is 16 bits wide and is often computed by the network card; a flipped bit in an entry would be
-copied to a majority and agreed upon.  So each body has a checksum of its own, and each message is validated
-against its class before anybody looks at it.  Whatever does not fit raises `MalformedInput`: the connection
-goes, the node stays.
+TCP's own checksum is 16 bits wide and is often computed by the network card; a flipped bit in an entry would
+be copied to a majority and agreed upon.  So each body has a checksum of its own, and each message is
+validated against its class before anybody looks at it.  Whatever does not fit raises `MalformedInput`: the
+connection goes, the node stays.
 """
+
 from __future__ import annotations
 
 import struct

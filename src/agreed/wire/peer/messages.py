@@ -6,6 +6,7 @@ disk or a clone under a known name is told so and gets no vote.
 A node that was never part of a cluster has `cluster` 0.  Fresh nodes tell each other their identities in
 `Hello`; once a node has heard all the founders it knows the cluster (`replica/bootstrap.py`).
 """
+
 from __future__ import annotations
 
 import msgspec
@@ -62,7 +63,8 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, tag=104, gc=False):
 
 
 class DigestReport(msgspec.Struct, frozen=True, array_like=True, tag=105, gc=False):
-    """SHA-256 of the sender's snapshot at the checkpoint with this index; equal on every node, or one is wrong."""
+    """SHA-256 of the sender's snapshot at the checkpoint with this index; equal on every node, or one is
+    wrong."""
 
     index: Index
     digest: bytes
@@ -159,6 +161,8 @@ class OperatorReply(msgspec.Struct, frozen=True, array_like=True, tag=127, gc=Fa
     leader_address: str | None = None
 
 
-OperatorRequest = StatusRequest | MemberAdd | MemberPromote | MemberRemove | MemberReplace | LeadershipTransfer
+OperatorRequest = (
+    StatusRequest | MemberAdd | MemberPromote | MemberRemove | MemberReplace | LeadershipTransfer
+)
 
 NodeMessage = Hello | OperatorHello | HelloReply | Forward | Heard | DigestReport | ChangeAsked | ChangeAnswer
