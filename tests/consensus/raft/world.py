@@ -213,6 +213,8 @@ class World:
         self.payloads = itertools.count(1)
         self.counts: dict[str, int] = {}
         self.stormy = True
+        self.ghosts: dict[tuple[str, int], Disk] = {}
+        """Lost disks: what was agreed before the loss was agreed with them."""
         names = [f"n{i}" for i in range(1, size + 1)]
         members = tuple(Member(name, next(self.identities), f"{name}:1") for name in names)
         self.nodes = {m.name: Node(m.name, m.identity, Members(members)) for m in members}
@@ -283,11 +285,14 @@ class World:
         self.count("crash")
         for other in self.nodes.values():
             if other is not node and self.dice.random() < 0.7:
-                lost = PeerLost(node.name)
-                self.later(self.dice.randint(0, 5), other, lambda other=other: self.turn(other, lost))
+                self.notice_loss(other, node)
+
+    def notice_loss(self, node: Node, lost: Node) -> None:
+        self.later(self.dice.randint(0, 5), node, lambda: self.turn(node, PeerLost(lost.name)))
 
     def wipe(self, node: Node) -> None:
         """A new disk under the old name: another member, who knows nothing."""
+        self.ghosts[node.name, node.identity] = node.disk
         node.up = False
         node.life += 1
         node.disk = Disk()
@@ -421,16 +426,15 @@ class World:
         if entries and entries[-1].index % self.weather.snapshot_every == 0:
             self.snapshot(node)
 
+    def disk_of(self, member: Member) -> Disk:
+        node = self.nodes[member.name]
+        return node.disk if node.identity == member.identity else self.ghosts[member.name, member.identity]
+
     def check_durable(self, node: Node, entry: Entry) -> None:
         """Who says "committed" first must be right: a quorum of the members in force has it on disk."""
-        holding = {
-            member.name
-            for member in everybody(node.raft.log.members_at(entry.index)).values()
-            if member.name in self.nodes
-            and self.nodes[member.name].identity == member.identity
-            and self.nodes[member.name].disk.holds(entry)
-        }
-        quorum = Quorum(node.raft.log.members_at(entry.index))
+        members = node.raft.members
+        holding = {m.name for m in everybody(members).values() if self.disk_of(m).holds(entry)}
+        quorum = Quorum(members)
         if not quorum.has(holding):
             raise InvariantBroken(f"committed is durable: {entry} is only on {sorted(holding)}")
 
@@ -512,6 +516,11 @@ class World:
             return False
         members = leader.raft.members
         voters = members.voters
+        if leader.raft.log.members_index > leader.raft.commit:
+            return False
+        for other in self.nodes.values():
+            if other.up and other.raft.members not in (members, other.members):
+                return False
         good = [
             member
             for member in voters
@@ -527,6 +536,10 @@ class World:
         if not node.up:
             return
         members, dice = node.raft.members, self.dice
+        if any(self.nodes[member.name].identity != member.identity for member in everybody(members).values()):
+            # Whoever would change anything else now would take a majority from those who are left.
+            self.operator()
+            return
         fresh = f"n{dice.randint(1, 5)}"
         if fresh not in self.nodes:
             newcomer = Node(fresh, next(self.identities), Members(()))

@@ -21,7 +21,7 @@ from agreed.consensus.raft.follower import Follower
 from agreed.consensus.raft.leader import Leader
 from agreed.consensus.raft.progress import Pace
 from agreed.consensus.raft.raft import Raft
-from agreed.types import Index, NodeId, Term
+from agreed.types import Identity, Index, NodeId, Term
 
 
 class InvariantBroken(AssertionError):
@@ -132,19 +132,25 @@ class View(msgspec.Struct, frozen=True):
     last_term: Term
     serial: int
     saved_serial: int
-    matches: dict[NodeId, Index]
+    matches: dict[tuple[NodeId, Identity | None], Index]
     leader_role: int
 
 
 def view(raft: Raft) -> View:
     role = raft.role
-    leads = isinstance(role, Leader)
+    followers = role.progress.values() if isinstance(role, Leader) else ()
     return View(
-        raft.term, raft.vote, raft.commit, leads, raft.log.last_index, raft.log.last_term, raft.serial,
-        raft.saved_serial,
-        {name: follower.match for name, follower in role.progress.items()} if isinstance(role, Leader) else
-        {}, id(role),
-    )  # fmt: skip
+        term=raft.term,
+        vote=raft.vote,
+        commit=raft.commit,
+        leads=raft.leads,
+        last_index=raft.log.last_index,
+        last_term=raft.log.last_term,
+        serial=raft.serial,
+        saved_serial=raft.saved_serial,
+        matches={(follower.name, follower.identity): follower.match for follower in followers},
+        leader_role=id(role),
+    )
 
 
 def check_step(before: View, raft: Raft) -> None:
@@ -165,11 +171,9 @@ def check_step(before: View, raft: Raft) -> None:
             "leader append-only", raft, before.last_index, before.last_term, kept,
         )  # fmt: skip
     if isinstance(raft.role, Leader) and id(raft.role) == before.leader_role:
-        for name, match in before.matches.items():
-            follower = raft.role.progress.get(name)
-            _require(
-                follower is None or follower.match >= match, "match never goes back", raft, name, match
-            )
+        for follower in raft.role.progress.values():
+            match = before.matches.get((follower.name, follower.identity), 0)
+            _require(follower.match >= match, "match never goes back", raft, follower.name, match)
 
 
 # --- all machines, over a run -------------------------------------------------------------------------

@@ -159,8 +159,11 @@ class Leader(Role):
         raft = self.raft
         follower.notice = False
         prev = follower.next - 1
-        prev_term = None if follower.pace is _SNAPSHOT else raft.log.term(prev)
-        if prev_term is None:
+        prev_term = raft.log.term(prev)
+        if prev_term is None and follower.pace is not _SNAPSHOT:
+            # What was on its way to it is no longer in our log; if it was lost, we could not send it again.
+            self.snapshots.begin(follower)
+        if follower.pace is _SNAPSHOT or prev_term is None:
             prev = prev_term = 0
         raft.send(
             follower.name, AppendEntries(raft.term, prev, prev_term, raft.commit, self.reads.round, [])
@@ -250,10 +253,14 @@ class Leader(Role):
     def _adopt_members(self) -> None:
         raft = self.raft
         known = everybody(raft.members)
-        for name in known:
-            if name not in self.progress:
-                self.progress[name] = Progress(name, raft.log.last_index + 1, raft.now)
-            self.progress[name].leaving_at = None
+        for name, member in known.items():
+            follower = self.progress.get(name)
+            if follower is None or follower.identity not in (member.identity, None):
+                # A new holder of an old name has nothing of what the old one acknowledged.
+                follower = Progress(name, raft.log.last_index + 1, raft.now)
+                self.progress[name] = follower
+            follower.identity = member.identity
+            follower.leaving_at = None
         for name, follower in self.progress.items():
             if name not in known and follower.leaving_at is None:
                 follower.leaving_at = raft.now + raft.config.election_timeout_ms[1]

@@ -13,7 +13,7 @@ from collections import deque
 from enum import Enum
 
 from agreed.consensus.machine import SnapshotMark
-from agreed.types import Index, Instant, NodeId
+from agreed.types import Identity, Index, Instant, NodeId
 
 
 class Pace(Enum):
@@ -26,6 +26,7 @@ class Progress:
     __slots__ = (
         "_window",
         "heard_at",
+        "identity",
         "in_flight_bytes",
         "leaving_at",
         "loading",
@@ -45,6 +46,8 @@ class Progress:
 
     def __init__(self, name: NodeId, next_index: Index, now: Instant) -> None:
         self.name = name
+        self.identity: Identity | None = None
+        """Whose acknowledgements these are; set when it is known."""
         self.pace = Pace.PROBE
         self.match: Index = 0
         self.next: Index = next_index
