@@ -184,7 +184,8 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True, tag=48, gc=False)
 
 
 class SetConfiguration(msgspec.Struct, frozen=True, array_like=True, tag=49):
-    """The text of /zookeeper/config, made by the replica when a set of members is in force."""
+    """The text of /zookeeper/config, made by the replica when a set of members is in force; the line with the
+    version is added when it is applied."""
 
     text: bytes
 

@@ -271,12 +271,18 @@ def remove_idle(state: State, command: RemoveIdle, origin: NodeId) -> Done | Ref
 
 
 def set_configuration(state: State, command: SetConfiguration, origin: NodeId) -> Done:
-    """The version stays -1, as in ZooKeeper: nobody can set this key with a version of his own."""
+    """The last line names the revision from which on this configuration is in force.
+
+    The version of the key stays -1, as in ZooKeeper: nobody can set it with a version of his own."""
     revision = state.revision = state.revision + 1
     state.configuration = command.text
     previous = state.tree.records[CONFIGURATION]
     record = replace(
-        previous, value=command.text, modify_revision=revision, modified_ms=state.stamp_ms, version=-1
+        previous,
+        value=b"%b\nversion=%x" % (command.text, revision),
+        modify_revision=revision,
+        modified_ms=state.stamp_ms,
+        version=-1,
     )
     state.tree.records[CONFIGURATION] = record
     event = Event(revision, _CHANGED, _TREE, record, previous)

@@ -93,7 +93,6 @@ def test_what_is_no_server(address):
         "server.1=h:1:2,server.1=i:1:2",
         "server.1=h:1:2\nserver.2=h:1:3",
         "server.1=h:1:2\nserver.2=h:3:1",
-        "server.1=h:1:1",
         "server.1=h:1:2:observer",
         "server.x=h:1:2",
         "server.9223372036854775808=h:1:2",

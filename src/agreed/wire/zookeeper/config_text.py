@@ -153,15 +153,15 @@ def _parse_line(line: str) -> Server:
 
 
 def _checked(servers: Iterable[Server]) -> tuple[Server, ...]:
-    """In the order of their numbers; two servers on one address could not both listen there."""
+    """In the order of their numbers; two servers on one address could not both listen there.
+
+    One server may name one port twice: ours need only one for replication and elections."""
     ordered = tuple(sorted(servers, key=lambda server: server.number))
     if not any(server.role is Role.PARTICIPANT for server in ordered):
         raise MalformedInput("nobody would be left to vote")
     taken: dict[tuple[str, int], int] = {}
     for server in ordered:
         addresses = {(server.host, server.quorum_port), (server.host, server.election_port)}
-        if len(addresses) < 2:
-            raise MalformedInput(f"server.{server.number} has one port for two purposes")
         for address in addresses:
             other = taken.setdefault(address, server.number)
             if other != server.number:
