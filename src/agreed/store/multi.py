@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from agreed.store.commands import Check, Create, Delete, Multi, SetData
-from agreed.store.paths import name_of, parent_of
+from agreed.store.paths import ROOT, name_of, parent_of
 from agreed.store.quota import Quota, stats_path
 from agreed.store.records import Record
 from agreed.store.results import Changed, Created, Done, MultiDone, MultiRefused, Refusal
@@ -69,20 +69,21 @@ class _Undo:
 
     def remember(self, path: bytes) -> None:
         """The operation about to be done touches `path`, its parent, and what is counted for its quotas."""
-        records = self.state.tree.records
-        before = self.before
-        if path not in before:
-            before[path] = records.get(path)
-        parent = parent_of(path)
-        if parent not in before:
-            before[parent] = records.get(parent)
+        self._remember(path)
+        self._remember(path[: path.rfind(b"/")] or ROOT)
         quotas = self.state.tree.quotas
         if quotas.table:
             for bound in quotas.enclosing(path):
-                before.setdefault(stats_path(bound), records.get(stats_path(bound)))
+                self._remember(stats_path(bound))
+
+    def _remember(self, path: bytes) -> None:
+        """Only what is there: the path may be anything that a client sent, and no path at all."""
+        record = self.state.tree.records.get(path)
+        if record is not None:
+            self.before.setdefault(path, record)
 
     def note_created(self, path: bytes) -> None:
-        """The path of a sequential key is known afterwards only; it was absent, or is remembered already."""
+        """The key was absent, unless it is remembered already."""
         self.before.setdefault(path, None)
 
     def keep(self) -> None:
@@ -124,7 +125,7 @@ class _Undo:
         share."""
         tree = self.state.tree
         for path, record in self.before.items():
-            parent = tree.records.get(parent_of(path)) if path != b"/" else None
+            parent = tree.records.get(parent_of(path)) if path != ROOT else None
             if parent is not None and parent.children is not None:
                 if record is not None:
                     parent.children[name_of(path)] = None
