@@ -49,12 +49,6 @@ class Extent:
     def last_term(self) -> Term:
         return self._terms[-1]
 
-    @property
-    def terms(self) -> list[Term]:
-        """In order; that of the base only where the log goes on in it."""
-        firsts = sorted({max(start, self.base_index + 1) for start in self._starts})
-        return [term for index in firsts if (term := self.term_at(index)) is not None]
-
     def _cut(self, index: Index) -> None:
         while self._starts and self._starts[-1] >= index:
             self._starts.pop()

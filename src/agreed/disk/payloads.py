@@ -100,11 +100,11 @@ def decode_saves(payload: bytes) -> Iterator[SavedBatch]:
                 offset += _ENTRY.size
                 entries.append(Entry(index, term, _KINDS[kind], payload[offset : offset + length]))
                 offset += length
+            if offset > end:
+                raise ValueError("a batch of saves is cut short")
             yield SavedBatch(ballot, entries)
     except (struct.error, KeyError) as error:
         raise ValueError(f"not a batch of saves: {error}") from error
-    if offset != end:
-        raise ValueError("the last entry is cut short")
 
 
 def encode_log_start(index: Index, term: Term) -> bytes:

@@ -147,7 +147,7 @@ class _Recovery:
             replay = replay_log(self._directory, self._files, 0)
             assert replay is not None
             started = numbers != [1] or replay.extent.last_index > 0 or replay.ballot != Ballot(0, None)
-        if started or self._snapshots.names():
+        if started or self._snapshots.list():
             raise WrongIdentity(
                 f"{self._directory} holds a log or snapshots, but the file {IDENTITY_FILE} is gone, and with "
                 f"it the knowledge whose they are.  {WHAT_TO_DO}"
@@ -158,7 +158,7 @@ class _Recovery:
         Wal.create(self._directory, self._files, fresh.identity, segment_size=self._segment_size).close()
 
     def _remove_leftovers(self) -> None:
-        names = self._snapshots.names()
+        names = self._snapshots.list()
         newest = names[-1].index if names else 0
         for name in self._names():
             index = receiving_index(name)
@@ -170,7 +170,7 @@ class _Recovery:
         """The newest snapshot that verifies, and a log that reaches back to it."""
         bad = []
         snapshot = None
-        for name in reversed(self._snapshots.names()):
+        for name in reversed(self._snapshots.list()):
             try:
                 snapshot = self._snapshots.load(name.index)
                 break

@@ -80,7 +80,7 @@ class Snapshots:
         self._files = files
         self._open_for_chunks: tuple[SnapshotName, OpenFile] | None = None
 
-    def names(self) -> list[SnapshotName]:
+    def list(self) -> list[SnapshotName]:
         """Oldest first; by name only.  Raises DiskFailed."""
         with disk_failure(self._directory, "listing"):
             return snapshot_names(self._files.names(self._directory))
@@ -91,7 +91,7 @@ class Snapshots:
 
         1 as long as there are fewer snapshots than are kept: the first one has no older one to fall back on.
         """
-        names = self.names()
+        names = self.list()
         return names[-KEPT].index + 1 if len(names) >= KEPT else 1
 
     def create(self, mark: SnapshotMark) -> SnapshotWriter:
@@ -190,7 +190,7 @@ class Snapshots:
 
     def remove_old(self) -> None:
         """All but the newest ones.  Raises DiskFailed."""
-        old = self.names()[:-KEPT]
+        old = self.list()[:-KEPT]
         for name in old:
             path = snapshot_path(self._directory, name)
             with disk_failure(path, "removing"):
@@ -200,7 +200,7 @@ class Snapshots:
                 self._files.fsync_directory(self._directory)
 
     def _find(self, index: Index) -> SnapshotName | None:
-        return next((name for name in reversed(self.names()) if name.index == index), None)
+        return next((name for name in reversed(self.list()) if name.index == index), None)
 
 
 class SnapshotWriter:
@@ -233,7 +233,7 @@ class SnapshotWriter:
             self._append(encode_piece(payload))
 
     def finish(self) -> SnapshotFile:
-        """Whole, durable, and found by `names` from now on; older ones than are kept are removed.
+        """Whole, durable, and found by `list` from now on; older ones than are kept are removed.
 
         Raises DiskFailed; then call `abandon`.
         """
