@@ -37,15 +37,17 @@ from bench.systems import Agreed, NodePorts
 SHAPES = ((50, 1), (10, 50))
 SAMPLES_PER_S = 400
 HIDDEN_BELOW = 0.005
+MOST_FUNCTIONS = 20
 
 
 class Breakdown(msgspec.Struct, frozen=True):
-    """Shares from 0 to 1, largest first.  `own`: in that module itself; `below`: in it or in what it
-    called."""
+    """Shares from 0 to 1, largest first.  `own`: in that module itself; `below`: in it or in what it called;
+    `functions`: in that function itself."""
 
     instrument: str
     own: dict[str, float]
     below: dict[str, float]
+    functions: dict[str, float]
 
 
 class ProfileOf(msgspec.Struct, frozen=True):
@@ -120,32 +122,35 @@ def by_object(pid: int, seconds: float, place: Path) -> Breakdown:
     shares = {
         match[2]: float(match[1]) / 100 for match in re.finditer(r"^\s*([\d.]+)%\s+(\S+)", text, re.MULTILINE)
     }
-    return Breakdown("perf", shares, {})
+    return Breakdown("perf", shares, {}, {})
 
 
 def from_stacks(text: str) -> Breakdown:
     """Lines of `outermost;...;innermost count`, a frame being `function (path:line)`."""
     own: Counter[str] = Counter()
     below: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
     for line in text.splitlines():
         stack, _, count = line.rpartition(" ")
-        modules = [module_of(frame) for frame in stack.split(";")]
+        frames = stack.split(";")
+        modules = [module_of(frame) for frame in frames]
         own[modules[-1]] += int(count)
         below.update(dict.fromkeys(modules, int(count)))
-    return _shares("py-spy", own, below, own.total())
+        functions[function_of(frames[-1])] += int(count)
+    return _shares("py-spy", own, below, functions)
 
 
 def from_cprofile(path: Path) -> Breakdown:
     """cProfile has no stacks, so `below` is left out: times of nested calls cannot be added up."""
     own: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
     statistics: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
     statistics = pstats.Stats(str(path)).stats  # type: ignore[attr-defined]
     for (file, _, name), (_, _, own_s, _, _) in statistics.items():
-        own[module_of(f"{name} ({file}:0)" if file != "~" else name)] += round(own_s * 1e6)
-    waiting = [module for module in own if "poll" in module or "acquire" in module]
-    for module in waiting:
-        del own[module]
-    return _shares("cProfile", own, Counter(), own.total())
+        frame = f"{name} ({file}:0)" if file != "~" else name
+        own[module_of(frame)] += round(own_s * 1e6)
+        functions[function_of(frame)] += round(own_s * 1e6)
+    return _shares("cProfile", own, Counter(), functions)
 
 
 def module_of(frame: str) -> str:
@@ -162,11 +167,18 @@ def module_of(frame: str) -> str:
     return f"python: {parts[-1]}"
 
 
-def _shares(instrument: str, own: Counter[str], below: Counter[str], total: int) -> Breakdown:
-    def divided(counts: Counter[str]) -> dict[str, float]:
-        return {name: count / max(total, 1) for name, count in counts.most_common()}
+def function_of(frame: str) -> str:
+    module = module_of(frame)
+    return frame if module == frame else f"{module}: {frame.partition(' (')[0]}"
 
-    return Breakdown(instrument, divided(own), divided(below))
+
+def _shares(instrument: str, own: Counter[str], below: Counter[str], functions: Counter[str]) -> Breakdown:
+    total = max(own.total(), 1)
+
+    def divided(counts: Counter[str]) -> dict[str, float]:
+        return {name: count / total for name, count in counts.most_common()}
+
+    return Breakdown(instrument, divided(own), divided(below), divided(functions))
 
 
 def _run(command: Sequence[str], seconds: float) -> str:
@@ -184,6 +196,10 @@ def as_text(result: Profiles) -> str:
     for each in result.profiles:
         parts.append(f"### {each.load} on the leader: {each.result.throughput:,.0f}/s")
         parts.append(_table(each.modules, "module"))
+        functions = [
+            [name, f"{share:.1%}"] for name, share in list(each.modules.functions.items())[:MOST_FUNCTIONS]
+        ]
+        parts.append(report.table([f"function ({each.modules.instrument})", "own time"], functions))
         if each.objects is not None:
             parts.append(_table(each.objects, "object"))
     return "\n\n".join(parts)

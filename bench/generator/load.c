@@ -363,6 +363,7 @@ static uint64_t press(double seconds)       /* returns the wall time it took, in
         turn_once(20, !step);
         if (measuring && want.slice > 0 && (double)(now - seen.slice_began_ns) / 1e9 >= want.slice) end_slice();
     }
+    if (step) due = refill_rate(due, step, end);        /* what fell due since the last turn */
     if (step && due < end) seen.unsent = (end - due) / step;
     return now_ns() - start;
 }

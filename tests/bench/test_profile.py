@@ -28,4 +28,5 @@ def test_own_time_goes_to_the_innermost_frame_and_each_module_counts_once_below(
     ]
     found = from_stacks("\n".join(stacks))
     assert found.own == {"node/shell.py": 0.6, "store/tree.py": 0.4}
+    assert found.functions == {"node/shell.py: run": 0.6, "store/tree.py: get": 0.4}
     assert found.below == {"node/shell.py": 1.0, "store/tree.py": 0.4, "replica/replica.py": 0.3}
