@@ -76,6 +76,7 @@ def counter(hosts: str) -> tuple[str, str]:
             number += 1
 
     _all_at_once(add, with_client)
+    with_client[0].sync("/shop/visits")  # its node may be behind the others: a plain read would be local
     found = with_client[0].Counter("/shop/visits").value
     _close(with_client)
     assert found == contenders * turns, f"{found} of {contenders * turns}"
