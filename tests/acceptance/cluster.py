@@ -7,7 +7,7 @@ shown when something fails. Only processes that were started here are ever signa
 gone after `stop`.
 
 `Cluster` runs `agreed serve`; `ZooKeeperEnsemble` is the peer that our answers are compared with.  The peer
-is the one of the Debian package, or whatever the variable AGREED_ZOOKEEPER_CLASSPATH holds.
+is the one of the Debian package, or whatever the variable PEER_ZOOKEEPER_CLASSPATH holds.
 """
 from __future__ import annotations
 
@@ -59,16 +59,19 @@ class PortChooser:
     def choose(self) -> int:
         for _ in range(1000):
             port = self._random.randrange(12_000, 32_000)
-            if port in self._given:
-                continue
-            with socket.socket() as probe:
-                try:
-                    probe.bind((LOOPBACK, port))
-                except OSError:
-                    continue
-            self._given.add(port)
-            return port
+            if port not in self._given and self.is_free(port):
+                self._given.add(port)
+                return port
         raise NotServing("no free port found")
+
+    @staticmethod
+    def is_free(port: int) -> bool:
+        with socket.socket() as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                return False
+        return True
 
 
 PORTS = PortChooser()
@@ -245,7 +248,7 @@ class Ensemble:
             node.command = self.command_for(node)
             node.start()
         try:
-            self.wait_until_serving(deadline_s=deadline_s)
+            self.wait_until_serving(self.nodes, deadline_s)
         except BaseException:
             self.stop(failed=True)
             raise
@@ -357,14 +360,14 @@ def zookeeper_classpath() -> str | None:
     """The class path of the peer, or None where there is none (or no java)."""
     if shutil.which("java") is None:
         return None
-    given = os.environ.get("AGREED_ZOOKEEPER_CLASSPATH")
+    given = os.environ.get("PEER_ZOOKEEPER_CLASSPATH")
     if given:
         return given
     jars = [Path("/usr/share/java") / f"{name}.jar" for name in DEBIAN_JARS]
     return ":".join(map(str, jars)) if all(jar.exists() for jar in jars) else None
 
 
-NO_ZOOKEEPER = "ZooKeeper is not installed (Debian package `zookeeper`, or AGREED_ZOOKEEPER_CLASSPATH)"
+NO_ZOOKEEPER = "ZooKeeper is not installed (Debian package `zookeeper`, or PEER_ZOOKEEPER_CLASSPATH)"
 
 LOG4J_TEXT = """\
 log4j.rootLogger=WARN, CONSOLE

@@ -114,6 +114,8 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> int:
 def kind_of(disagreement: Disagreement) -> str:
     """What scripts have in common that likely show the same mistake."""
     first = disagreement.found[0]
+    if first.field.startswith("("):
+        return f"{first.about.split('(')[0]} {first.field}"
     return f"{first.about.split('(')[0]} {first.field}: {str(first.left)[:60]} / {str(first.right)[:60]}"
 
 

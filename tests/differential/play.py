@@ -11,10 +11,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from tests.acceptance.fields import Field, Nature, event_fields
 from tests.acceptance.jute import Reader, Undecodable
 from tests.acceptance.raw_client import NOTIFICATION, PING, Closed, RawClient, Reply, Silent
-from tests.differential.fields import Field, Nature, event_fields
-from tests.differential.requests import AnyRequest, CloseSession, Ping
+from tests.acceptance.requests import AnyRequest, CloseSession, Ping
 from tests.differential.script import (
     CLIENTS,
     MAKE_ROOT,
@@ -33,13 +33,14 @@ WRONG_PASSWORD = b"not the password"
 @dataclass(frozen=True)
 class Heard:
     """One thing a server said.  `about`: the request it answers, or what else it is.  `zxid` None: has
-    none."""
+    none.  `request` None: it answers none."""
 
     step: int
     client: int
     about: str
     zxid: int | None
     fields: tuple[Field, ...]
+    request: AnyRequest | None = None
 
     @property
     def is_event(self) -> bool:
@@ -66,7 +67,7 @@ class Player:
         self.heard: list[Heard] = []
         self.sessions: dict[int, str] = {}
         self.started_ms = 0
-        self._root = ""
+        self.root = ""
         self._number = 0
 
     def open(self, root: str) -> None:
@@ -74,7 +75,7 @@ class Player:
         self.heard = []
         self.sessions = {}
         self.started_ms = int(time.time() * 1000)
-        self._root = root
+        self.root = root
         self._number = -(CLIENTS + 2)  # so that the first step of the script is number 0
         self.seats = [Seat() for _ in range(CLIENTS)]
         for client in range(CLIENTS):
@@ -119,7 +120,7 @@ class Player:
     def _frame(self, seat: Seat, request: AnyRequest) -> bytes:
         assert seat.connection is not None
         xid = seat.connection.next_xid() if request.xid is None else request.xid
-        return RawClient.request(xid, request.code, request.body(self._root, seat.last_zxid))
+        return RawClient.request(xid, request.code, request.body(self.root, seat.last_zxid))
 
     def finish(self, step: Step) -> None:
         if isinstance(step, Send):
@@ -157,8 +158,15 @@ class Player:
 
     # --- hearing
 
-    def _note(self, client: int, about: str, zxid: int | None, fields: tuple[Field, ...]) -> None:
-        self.heard.append(Heard(self._number, client, about, zxid, fields))
+    def _note(
+        self,
+        client: int,
+        about: str,
+        zxid: int | None,
+        fields: tuple[Field, ...],
+        request: AnyRequest | None = None,
+    ) -> None:
+        self.heard.append(Heard(self._number, client, about, zxid, fields, request))
 
     def _connect(self, client: int, session_id: int, password: bytes, about: str) -> None:
         seat = self.seats[client]
@@ -204,7 +212,7 @@ class Player:
             self._drop(seat)
             return False
         seat.last_zxid = max(seat.last_zxid, reply.zxid)
-        self._note(client, about, reply.zxid, self._reply_fields(reply, request))
+        self._note(client, about, reply.zxid, self._reply_fields(reply, request), request)
         return True
 
     @staticmethod

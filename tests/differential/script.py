@@ -15,7 +15,7 @@ from __future__ import annotations
 import msgspec
 
 from tests.acceptance.jute import Acl
-from tests.differential.requests import AnyRequest, Create, Request
+from tests.acceptance.requests import AnyRequest, Create, Request
 
 
 class Send(msgspec.Struct, frozen=True, tag="send"):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tests.differential.requests import AnyRequest, Multi
+from tests.acceptance.requests import AnyRequest, Multi
 from tests.differential.script import Script, Send, Step
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance.cluster import Node, version_of
+from tests.acceptance.requests import Create, Delete, Multi, SetData
 from tests.differential.compare import PeerTraits
 from tests.differential.generate import Generator
 from tests.differential.proxy import CORRUPTIONS, CorruptingProxy
-from tests.differential.requests import Create, Delete, Multi, SetData
 from tests.differential.run import Comparison
 from tests.differential.script import Renew, Script, Send
 from tests.differential.shrink import shrink

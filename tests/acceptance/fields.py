@@ -1,8 +1,8 @@
 """A reply, taken apart into named fields, each with the nature that says how two servers may be compared.
 
 Two servers never agree on transaction ids, clock times and session ids; they must agree on everything else,
-and on the order of the transaction ids.  So each field carries its `Nature`, and `compare.py` renames
-accordingly.
+and on the order of the transaction ids.  So each field carries its `Nature`, and
+`tests/differential/compare.py` renames accordingly.
 """
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tests.acceptance.fields import Field, Nature, acl_field, names_field, stat_fields
 from tests.acceptance.jute import OPEN, Acl, Reader, Writer
 from tests.acceptance.raw_client import AUTH, PING, SET_WATCHES
-from tests.differential.fields import Field, Nature, acl_field, names_field, stat_fields
 
 
 def placed(path: str | None, root: str) -> str | None:

@@ -1,0 +1,33 @@
+"""kazoo cannot tell our cluster from a ZooKeeper: its own 493 tests pass, save those nobody can run here."""
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.kazoo_suite import MODULES, run_suite, share_out
+
+EXPECTED_SKIPS = {
+    "TestSASLGSSAPIAuthentication.test_connect_gssapi_auth": "needs a Kerberos server",
+    "TestSASLGSSAPIAuthentication.test_invalid_gssapi_auth": "needs a Kerberos server",
+    "TestBuildEnvironment.test_zookeeper_version": "only where the variable CI is set",
+}
+EXPECTED_PASSES = 490
+
+
+@pytest.mark.kazoo_suite
+@pytest.mark.timeout(1800)
+def test_kazoos_own_suite_passes_against_three_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = run_suite()
+    with capsys.disabled():
+        print(f"\nkazoo's own suite: {outcome}")
+    failures = "\n".join(f"FAILED {name}\n{reason}" for name, reason in outcome.failed.items())
+    assert not outcome.failed, f"{outcome}; logs in {outcome.logs}\n{failures}"
+    assert set(outcome.skipped) == set(EXPECTED_SKIPS), outcome.skipped
+    assert len(outcome.passed) == EXPECTED_PASSES
+
+
+def test_every_module_of_the_suite_has_a_worker() -> None:
+    from importlib.resources import files
+
+    shipped = {item.name.removesuffix(".py") for item in files("kazoo.tests").iterdir()}
+    assert {name for name in shipped if name.startswith("test_")} == set(MODULES)
+    assert sorted(module for share in share_out(3) for module in share) == sorted(MODULES)
