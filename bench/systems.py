@@ -6,7 +6,7 @@ settings are the defaults of its sample configuration: tickTime 2000, initLimit 
 snapCount 100,000. Two settings differ, and neither touches speed: the administration port is off, and so is
 the bound of 60 connections per client address.
 
-Ours is `agreed serve` with no option but who it is and where.
+Ours is `agreed serve` with no option but who it is and where, unless a measurement says otherwise.
 """
 
 from __future__ import annotations
@@ -131,11 +131,14 @@ class ZooKeeper:
 class Agreed:
     name = "ours"
 
+    def __init__(self, options: tuple[str, ...] = ()) -> None:
+        self.options = options
+
     def version(self) -> str:
         from importlib.metadata import version
 
         self._program()
-        return f"agreed {version('agreed')}, Python {sys.version.split()[0]}"
+        return ", ".join([f"agreed {version('agreed')}", f"Python {sys.version.split()[0]}", *self.options])
 
     def command(self, number: int, ports: list[NodePorts], directory: Path) -> list[str]:
         peers = ",".join(f"n{i + 1}=127.0.0.1:{p.peer}" for i, p in enumerate(ports))
@@ -150,6 +153,7 @@ class Agreed:
             peers,
             "--zookeeper",
             f"127.0.0.1:{ports[number].client}",
+            *self.options,
         ]
 
     def term(self, ports: NodePorts) -> int:

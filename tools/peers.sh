@@ -21,7 +21,7 @@ missing() {
     for package in $WANTED; do
         installed "$package" || absent="$absent $package"
     done
-    # Any Java runtime will do: the package of ZooKeeper only recommends one.
+    # The package of ZooKeeper brings a runtime with it; this is for a system that has lost it since.
     command -v java >/dev/null 2>&1 || absent="$absent default-jre-headless"
     echo $absent
 }
@@ -46,10 +46,9 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root="sudo -n"
 fi
 
-export DEBIAN_FRONTEND=noninteractive
 echo "peers: installing $absent"
 $as_root apt-get update -q || { echo "peers: apt-get update failed" >&2; exit 1; }
-# --no-install-recommends: else the package pulls a desktop's worth of Java.
+# --no-install-recommends: what is only recommended is not needed to run it.
 # shellcheck disable=SC2086  # a list of packages is meant to be split
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $absent \
     || { echo "peers: apt-get install failed" >&2; exit 1; }
