@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from agreed.store.records import OPEN_ACL, Credential, Permission
 from agreed.wire.zookeeper import messages as m
+from agreed.wire.zookeeper import replies
 
 INT = st.integers(-(2**31), 2**31 - 1)
 LONG = st.integers(-(2**63), 2**63 - 1)
@@ -66,14 +67,14 @@ REQUEST = st.one_of(
 
 CONNECT = st.builds(m.ConnectRequest, INT, LONG, INT, LONG, st.binary(max_size=20), st.none() | st.booleans())
 
-ERROR = st.builds(m.ErrorReply, INT)
-_GET_DATA_REPLY = st.builds(m.GetDataReply, DATA, STAT)
-_GET_CHILDREN_REPLY = st.builds(m.GetChildrenReply, PATHS)
+ERROR = st.builds(replies.ErrorReply, INT)
+_GET_DATA_REPLY = st.builds(replies.GetDataReply, DATA, STAT)
+_GET_CHILDREN_REPLY = st.builds(replies.GetChildrenReply, PATHS)
 _RESULT = st.one_of(
-    st.builds(m.CreateReply, PATH),
-    st.builds(m.Create2Reply, PATH, STAT),
-    st.builds(m.SetDataReply, STAT),
-    st.builds(m.HeaderReply, st.sampled_from([m.Op.DELETE, m.Op.CHECK])),
+    st.builds(replies.CreateReply, PATH),
+    st.builds(replies.Create2Reply, PATH, STAT),
+    st.builds(replies.SetDataReply, STAT),
+    st.builds(replies.HeaderReply, st.sampled_from([m.Op.DELETE, m.Op.CHECK])),
     ERROR,
 )
 _HEADER_ONLY = [
@@ -88,34 +89,35 @@ _HEADER_ONLY = [
 ]
 
 OP_AND_REPLY = st.one_of(
-    st.tuples(st.just(m.Op.CREATE), st.builds(m.CreateReply, PATH)),
+    st.tuples(st.just(m.Op.CREATE), st.builds(replies.CreateReply, PATH)),
     st.tuples(
         st.sampled_from([m.Op.CREATE2, m.Op.CREATE_CONTAINER, m.Op.CREATE_TTL]),
-        st.builds(m.Create2Reply, PATH, STAT),
+        st.builds(replies.Create2Reply, PATH, STAT),
     ),
-    st.tuples(st.just(m.Op.EXISTS), st.builds(m.ExistsReply, STAT)),
+    st.tuples(st.just(m.Op.EXISTS), st.builds(replies.ExistsReply, STAT)),
     st.tuples(st.just(m.Op.GET_DATA), _GET_DATA_REPLY),
-    st.tuples(st.just(m.Op.SET_DATA), st.builds(m.SetDataReply, STAT)),
-    st.tuples(st.just(m.Op.GET_ACL), st.builds(m.GetAclReply, ACL, STAT)),
-    st.tuples(st.just(m.Op.SET_ACL), st.builds(m.SetAclReply, STAT)),
+    st.tuples(st.just(m.Op.SET_DATA), st.builds(replies.SetDataReply, STAT)),
+    st.tuples(st.just(m.Op.GET_ACL), st.builds(replies.GetAclReply, ACL, STAT)),
+    st.tuples(st.just(m.Op.SET_ACL), st.builds(replies.SetAclReply, STAT)),
     st.tuples(st.just(m.Op.GET_CHILDREN), _GET_CHILDREN_REPLY),
-    st.tuples(st.just(m.Op.GET_CHILDREN2), st.builds(m.GetChildren2Reply, PATHS, STAT)),
-    st.tuples(st.just(m.Op.SYNC), st.builds(m.SyncReply, PATH)),
-    st.tuples(st.just(m.Op.RECONFIG), st.builds(m.ReconfigReply, st.binary(max_size=40), STAT)),
-    st.tuples(st.just(m.Op.SASL), st.builds(m.SaslReply, DATA)),
-    st.tuples(st.just(m.Op.GET_EPHEMERALS), st.builds(m.GetEphemeralsReply, PATHS)),
-    st.tuples(st.just(m.Op.GET_ALL_CHILDREN_NUMBER), st.builds(m.GetAllChildrenNumberReply, INT)),
-    st.tuples(st.just(m.Op.ADD_WATCH), st.builds(m.AddWatchReply, INT)),
+    st.tuples(st.just(m.Op.GET_CHILDREN2), st.builds(replies.GetChildren2Reply, PATHS, STAT)),
+    st.tuples(st.just(m.Op.SYNC), st.builds(replies.SyncReply, PATH)),
+    st.tuples(st.just(m.Op.RECONFIG), st.builds(replies.ReconfigReply, st.binary(max_size=40), STAT)),
+    st.tuples(st.just(m.Op.SASL), st.builds(replies.SaslReply, DATA)),
+    st.tuples(st.just(m.Op.GET_EPHEMERALS), st.builds(replies.GetEphemeralsReply, PATHS)),
+    st.tuples(st.just(m.Op.GET_ALL_CHILDREN_NUMBER), st.builds(replies.GetAllChildrenNumberReply, INT)),
+    st.tuples(st.just(m.Op.ADD_WATCH), st.builds(replies.AddWatchReply, INT)),
     st.tuples(
         st.just(m.Op.WHO_AM_I),
-        st.builds(m.WhoAmIReply, st.lists(st.builds(Credential, TEXT, TEXT), max_size=3).map(tuple)),
+        st.builds(replies.WhoAmIReply, st.lists(st.builds(Credential, TEXT, TEXT), max_size=3).map(tuple)),
     ),
-    st.sampled_from(_HEADER_ONLY).map(lambda op: (op, m.HeaderReply(op))),
-    st.tuples(st.just(m.Op.MULTI), st.builds(m.MultiReply, st.lists(_RESULT, max_size=4).map(tuple))),
+    st.sampled_from(_HEADER_ONLY).map(lambda op: (op, replies.HeaderReply(op))),
+    st.tuples(st.just(m.Op.MULTI), st.builds(replies.MultiReply, st.lists(_RESULT, max_size=4).map(tuple))),
     st.tuples(
         st.just(m.Op.MULTI_READ),
         st.builds(
-            m.MultiReadReply, st.lists(_GET_DATA_REPLY | _GET_CHILDREN_REPLY | ERROR, max_size=4).map(tuple)
+            replies.MultiReadReply,
+            st.lists(_GET_DATA_REPLY | _GET_CHILDREN_REPLY | ERROR, max_size=4).map(tuple),
         ),
     ),
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from agreed.errors import MalformedInput
 from agreed.store.records import OPEN_ACL
 from agreed.wire.zookeeper import messages as m
+from agreed.wire.zookeeper import replies
 from agreed.wire.zookeeper import reply_codec as r
 from agreed.wire.zookeeper.connection import (
     FOUR_LETTER_WORDS,
@@ -261,7 +262,7 @@ def test_both_ends_understand_each_other_however_the_answers_are_cut(exchanges, 
         xid, raw = client.send(request_)
         assert server.receive_data(raw) == [(xid, request_)]
         fits = op_of(request_) == op
-        reply = reply if fits else m.ErrorReply(-101)
+        reply = reply if fits else replies.ErrorReply(-101)
         stream += r.encode_reply(xid, 9, reply)
         expected.append(Answer(xid, 9, reply))
     told = [answer for piece in in_pieces(stream, cuts) for answer in client.receive_data(piece)]
@@ -300,10 +301,10 @@ def test_pings_auth_packets_and_events_come_between_other_answers():
         + r.header_reply(1, 6, -101)
     )
     assert client.receive_data(stream) == [
-        Answer(-2, 5, m.HeaderReply(m.Op.PING)),
-        Notification(6, m.WatchEvent(m.EventType.NODE_CREATED, b"/a")),
-        Answer(-4, 0, m.ErrorReply(-115)),
-        Answer(1, 6, m.ErrorReply(-101)),
+        Answer(-2, 5, replies.HeaderReply(m.Op.PING)),
+        Notification(6, replies.WatchEvent(m.EventType.NODE_CREATED, b"/a")),
+        Answer(-4, 0, replies.ErrorReply(-115)),
+        Answer(1, 6, replies.ErrorReply(-101)),
     ]
 
 
@@ -314,6 +315,14 @@ def test_an_answer_that_is_not_the_next_in_order_ends_the_connection(xid):
     client.send(m.SyncRequest(b"/"))
     with pytest.raises(MalformedInput):
         client.receive_data(r.header_reply(xid, 5, -101))
+
+
+def test_one_ping_has_one_answer():
+    client = welcomed()
+    client.send(m.PingRequest())
+    client.receive_data(r.header_reply(-2, 5))
+    with pytest.raises(MalformedInput):
+        client.receive_data(r.header_reply(-2, 5))
 
 
 @pytest.mark.parametrize("length", [-1, 101])

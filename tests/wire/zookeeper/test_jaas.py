@@ -31,7 +31,7 @@ MANY = """
 Server {
     /* two modules,
        both asked */
-    com.sun.security.auth.module.Krb5LoginModule optional useKeyTab=true;
+    com.sun.security.auth.module.Krb5LoginModule optional useKeyTab=true user_c="not ours";
     org.apache.zookeeper.server.auth.DigestLoginModule REQUIRED
         user_a="with \\"quotes\\" and ; and { and // no comment"
         user_b=plain;   # another kind of comment

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from kazoo import exceptions
 
-from agreed.wire.zookeeper import messages
+from agreed.wire.zookeeper import messages, replies
 from agreed.wire.zookeeper.messages import ErrorCode, Op
 
 MESSAGES = [
     value
-    for value in vars(messages).values()
+    for value in {**vars(messages), **vars(replies)}.values()
     if isinstance(value, type) and issubclass(value, msgspec.Struct)
 ]
 
@@ -25,7 +25,7 @@ def test_messages_cannot_be_changed_and_cost_the_garbage_collector_nothing(messa
 
 
 def test_every_request_and_reply_is_in_its_union():
-    unions = typing.get_args(messages.Request) + typing.get_args(messages.Reply)
+    unions = typing.get_args(messages.Request) + typing.get_args(replies.Reply)
     named = {m for m in MESSAGES if m.__name__.endswith(("Request", "Reply"))}
     assert named - set(unions) == {messages.ConnectRequest, messages.CheckRequest}
 

@@ -13,6 +13,7 @@ from kazoo.protocol import serialization as kazoo
 from agreed.errors import MalformedInput
 from agreed.store.records import OPEN_ACL, Credential, Permission
 from agreed.wire.zookeeper import messages as m
+from agreed.wire.zookeeper import replies
 from agreed.wire.zookeeper import reply_codec as r
 from agreed.wire.zookeeper.codec import Reader, pack_stat, write_data, write_paths
 from tests.wire.zookeeper import strategies
@@ -29,7 +30,7 @@ def body_of(frame: bytes, xid: int = 3, zxid: int = 50, error: int = 0) -> bytes
     return frame[20:]
 
 
-def decode(op: int, frame: bytes) -> m.Reply:
+def decode(op: int, frame: bytes) -> replies.Reply:
     reader = Reader(frame, 4, len(frame))
     _, _, error = r.decode_reply_header(reader)
     reply = r.decode_reply(op, error, reader)
@@ -46,9 +47,9 @@ def test_every_reply_comes_back(op_and_reply):
 
 @given(st.integers(-200, -1))
 def test_an_error_has_no_body(code):
-    frame = r.encode_reply(3, 50, m.ErrorReply(code))
+    frame = r.encode_reply(3, 50, replies.ErrorReply(code))
     assert body_of(frame, error=code) == b""
-    assert decode(m.Op.GET_DATA, frame) == m.ErrorReply(code)
+    assert decode(m.Op.GET_DATA, frame) == replies.ErrorReply(code)
 
 
 # --- recorded from ZooKeeper 3.9.3 -----------------------------------------------------------------------
@@ -73,40 +74,46 @@ RECORDED = [
     (
         m.Op.MULTI,
         MULTI,
-        m.MultiReply(
+        replies.MultiReply(
             (
-                m.CreateReply(b"/pr1795329307153/m1"),
-                m.SetDataReply(m.Stat(50, 50, NOW, NOW, 1, 0, 0, 0, 1, 0, 50)),
-                m.HeaderReply(m.Op.CHECK),
-                m.HeaderReply(m.Op.DELETE),
+                replies.CreateReply(b"/pr1795329307153/m1"),
+                replies.SetDataReply(m.Stat(50, 50, NOW, NOW, 1, 0, 0, 0, 1, 0, 50)),
+                replies.HeaderReply(m.Op.CHECK),
+                replies.HeaderReply(m.Op.DELETE),
             )
         ),
     ),
-    (m.Op.MULTI, FAILED_MULTI, m.MultiReply((m.ErrorReply(0), m.ErrorReply(-103), m.ErrorReply(-2)))),
-    (m.Op.MULTI, "ffffffff01ffffffff", m.MultiReply(())),
+    (
+        m.Op.MULTI,
+        FAILED_MULTI,
+        replies.MultiReply((replies.ErrorReply(0), replies.ErrorReply(-103), replies.ErrorReply(-2))),
+    ),
+    (m.Op.MULTI, "ffffffff01ffffffff", replies.MultiReply(())),
     (
         m.Op.MULTI_READ,
         MULTI_READ,
-        m.MultiReadReply(
+        replies.MultiReadReply(
             (
-                m.GetDataReply(b"d", m.Stat(12, 12, 1795329307239, 1795329307239, 0, 13, 0, 0, 1, 9, 50)),
-                m.GetChildrenReply(
+                replies.GetDataReply(
+                    b"d", m.Stat(12, 12, 1795329307239, 1795329307239, 0, 13, 0, 0, 1, 9, 50)
+                ),
+                replies.GetChildrenReply(
                     (b"c4b", b"a", b"c4", b"t5", b"c4c", b"au", b"c0", b"n", b"t6-0000000007")
                 ),
-                m.ErrorReply(-101),
+                replies.ErrorReply(-101),
             )
         ),
     ),
-    (m.Op.SYNC, "000000052f6e6f7065", m.SyncReply(b"/nope")),
-    (m.Op.GET_EPHEMERALS, "00000000", m.GetEphemeralsReply(())),
-    (m.Op.GET_ALL_CHILDREN_NUMBER, "00000008", m.GetAllChildrenNumberReply(8)),
+    (m.Op.SYNC, "000000052f6e6f7065", replies.SyncReply(b"/nope")),
+    (m.Op.GET_EPHEMERALS, "00000000", replies.GetEphemeralsReply(())),
+    (m.Op.GET_ALL_CHILDREN_NUMBER, "00000008", replies.GetAllChildrenNumberReply(8)),
     (
         m.Op.WHO_AM_I,
         "0000000200000002697000000009" + b"127.0.0.1".hex() + "00000006" + b"digest".hex() + "0000000175",
-        m.WhoAmIReply((Credential("ip", "127.0.0.1"), Credential("digest", "u"))),
+        replies.WhoAmIReply((Credential("ip", "127.0.0.1"), Credential("digest", "u"))),
     ),
-    (m.Op.ADD_WATCH, "00000000", m.AddWatchReply()),
-    (m.Op.CREATE, "00000010" + b"/pr1795329307153".hex(), m.CreateReply(b"/pr1795329307153")),
+    (m.Op.ADD_WATCH, "00000000", replies.AddWatchReply()),
+    (m.Op.CREATE, "00000010" + b"/pr1795329307153".hex(), replies.CreateReply(b"/pr1795329307153")),
 ]
 
 
@@ -122,7 +129,7 @@ def test_a_recorded_watch_event():
     frame = r.watch_event(75, m.EventType.NODE_CHILDREN_CHANGED, b"/pr1795329307153")
     assert body_of(frame, xid=-1, zxid=75) == body
     event = r.decode_watch_event(Reader(body, 0, len(body)))
-    assert event == m.WatchEvent(m.EventType.NODE_CHILDREN_CHANGED, b"/pr1795329307153")
+    assert event == replies.WatchEvent(m.EventType.NODE_CHILDREN_CHANGED, b"/pr1795329307153")
 
 
 def test_a_failed_sasl_exchange_has_an_error_and_a_null_token():
@@ -144,25 +151,25 @@ def test_the_answer_to_the_handshake_has_its_last_byte_only_for_clients_that_kno
 @pytest.mark.parametrize(
     ("frame", "reply"),
     [
-        (r.header_reply(3, 50), m.HeaderReply(m.Op.DELETE)),
-        (r.stat_reply(3, 50, RAW_STAT), m.ExistsReply(STAT)),
-        (r.get_data_reply(3, 50, b"abc", RAW_STAT), m.GetDataReply(b"abc", STAT)),
-        (r.get_data_reply(3, 50, b"", RAW_STAT), m.GetDataReply(b"", STAT)),
-        (r.get_data_reply(3, 50, None, RAW_STAT), m.GetDataReply(None, STAT)),
+        (r.header_reply(3, 50), replies.HeaderReply(m.Op.DELETE)),
+        (r.stat_reply(3, 50, RAW_STAT), replies.ExistsReply(STAT)),
+        (r.get_data_reply(3, 50, b"abc", RAW_STAT), replies.GetDataReply(b"abc", STAT)),
+        (r.get_data_reply(3, 50, b"", RAW_STAT), replies.GetDataReply(b"", STAT)),
+        (r.get_data_reply(3, 50, None, RAW_STAT), replies.GetDataReply(None, STAT)),
         (
             r.get_data_packer(3)(r.GET_DATA_REPLY_BYTES + 3, 3, 50, 0, 3, b"abc", *STAT),
-            m.GetDataReply(b"abc", STAT),
+            replies.GetDataReply(b"abc", STAT),
         ),
-        (r.path_reply(3, 50, b"/a"), m.CreateReply(b"/a")),
-        (r.create2_reply(3, 50, b"/a", RAW_STAT), m.Create2Reply(b"/a", STAT)),
-        (r.paths_reply(3, 50, [b"x", b"yz"]), m.GetChildrenReply((b"x", b"yz"))),
-        (r.paths_reply(3, 50, {b"x": None}, RAW_STAT), m.GetChildren2Reply((b"x",), STAT)),
-        (r.acl_reply(3, 50, OPEN_ACL, RAW_STAT), m.GetAclReply(OPEN_ACL, STAT)),
-        (r.number_reply(3, 50, 8), m.GetAllChildrenNumberReply(8)),
-        (r.body_reply(3, 50, write_paths([b"/e"])), m.GetEphemeralsReply((b"/e",))),
+        (r.path_reply(3, 50, b"/a"), replies.CreateReply(b"/a")),
+        (r.create2_reply(3, 50, b"/a", RAW_STAT), replies.Create2Reply(b"/a", STAT)),
+        (r.paths_reply(3, 50, [b"x", b"yz"]), replies.GetChildrenReply((b"x", b"yz"))),
+        (r.paths_reply(3, 50, {b"x": None}, RAW_STAT), replies.GetChildren2Reply((b"x",), STAT)),
+        (r.acl_reply(3, 50, OPEN_ACL, RAW_STAT), replies.GetAclReply(OPEN_ACL, STAT)),
+        (r.number_reply(3, 50, 8), replies.GetAllChildrenNumberReply(8)),
+        (r.body_reply(3, 50, write_paths([b"/e"])), replies.GetEphemeralsReply((b"/e",))),
         (
             r.who_am_i_reply(3, 50, (Credential("ip", "::1"),)),
-            m.WhoAmIReply((Credential("ip", "::1"),)),
+            replies.WhoAmIReply((Credential("ip", "::1"),)),
         ),
         (
             r.multi_reply(
@@ -170,9 +177,9 @@ def test_the_answer_to_the_handshake_has_its_last_byte_only_for_clients_that_kno
                 50,
                 [r.multi_result(m.Op.CREATE, write_data(b"/a")), r.multi_result(m.Op.DELETE, b"")],
             ),
-            m.MultiReply((m.CreateReply(b"/a"), m.HeaderReply(m.Op.DELETE))),
+            replies.MultiReply((replies.CreateReply(b"/a"), replies.HeaderReply(m.Op.DELETE))),
         ),
-        (r.multi_reply(3, 50, [r.multi_error(-101)]), m.MultiReadReply((m.ErrorReply(-101),))),
+        (r.multi_reply(3, 50, [r.multi_error(-101)]), replies.MultiReadReply((replies.ErrorReply(-101),))),
     ],
 )
 def test_a_frame_made_at_once_is_that_of_the_message(frame, reply):
@@ -180,7 +187,7 @@ def test_a_frame_made_at_once_is_that_of_the_message(frame, reply):
 
 
 def test_a_sasl_token_goes_under_zxid_zero():
-    assert r.sasl_reply(3, b"rspauth=x") == r.encode_reply(3, 0, m.SaslReply(b"rspauth=x"))
+    assert r.sasl_reply(3, b"rspauth=x") == r.encode_reply(3, 0, replies.SaslReply(b"rspauth=x"))
 
 
 # --- kazoo -----------------------------------------------------------------------------------------------
@@ -193,21 +200,21 @@ def test_kazoo_reads_our_replies():
     header, offset = kazoo.ReplyHeader.deserialize(r.header_reply(3, 50, -101), 4)
     assert header == (3, 50, -101)
     assert offset == 20
-    assert given_to(kazoo.Create, m.CreateReply("/ä".encode())) == "/ä"
-    assert given_to(kazoo.Create2, m.Create2Reply(b"/a", STAT)) == ("/a", STAT)
-    assert given_to(kazoo.Exists, m.ExistsReply(STAT)) == STAT
-    assert given_to(kazoo.GetData, m.GetDataReply(b"d", STAT)) == (b"d", STAT)
-    assert given_to(kazoo.GetData, m.GetDataReply(None, STAT)) == (None, STAT)
-    assert given_to(kazoo.SetData, m.SetDataReply(STAT)) == STAT
+    assert given_to(kazoo.Create, replies.CreateReply("/ä".encode())) == "/ä"
+    assert given_to(kazoo.Create2, replies.Create2Reply(b"/a", STAT)) == ("/a", STAT)
+    assert given_to(kazoo.Exists, replies.ExistsReply(STAT)) == STAT
+    assert given_to(kazoo.GetData, replies.GetDataReply(b"d", STAT)) == (b"d", STAT)
+    assert given_to(kazoo.GetData, replies.GetDataReply(None, STAT)) == (None, STAT)
+    assert given_to(kazoo.SetData, replies.SetDataReply(STAT)) == STAT
     acl = (Permission(1, "digest", "u:x"),)
-    [line], stat = given_to(kazoo.GetACL, m.GetAclReply(acl, STAT))
+    [line], stat = given_to(kazoo.GetACL, replies.GetAclReply(acl, STAT))
     assert (line.perms, line.id.scheme, line.id.id, stat) == (1, "digest", "u:x", STAT)
-    assert given_to(kazoo.SetACL, m.SetAclReply(STAT)) == STAT
-    assert given_to(kazoo.GetChildren, m.GetChildrenReply((b"x", b"y"))) == ["x", "y"]
-    assert given_to(kazoo.GetChildren2, m.GetChildren2Reply((b"x",), STAT)) == (["x"], STAT)
-    assert given_to(kazoo.Sync, m.SyncReply(b"/")) == "/"
-    assert given_to(kazoo.Reconfig, m.ReconfigReply(b"server.1", STAT)) == (b"server.1", STAT)
-    assert given_to(kazoo.SASL, m.SaslReply(b"t"))[0] == b"t"
+    assert given_to(kazoo.SetACL, replies.SetAclReply(STAT)) == STAT
+    assert given_to(kazoo.GetChildren, replies.GetChildrenReply((b"x", b"y"))) == ["x", "y"]
+    assert given_to(kazoo.GetChildren2, replies.GetChildren2Reply((b"x",), STAT)) == (["x"], STAT)
+    assert given_to(kazoo.Sync, replies.SyncReply(b"/")) == "/"
+    assert given_to(kazoo.Reconfig, replies.ReconfigReply(b"server.1", STAT)) == (b"server.1", STAT)
+    assert given_to(kazoo.SASL, replies.SaslReply(b"t"))[0] == b"t"
 
 
 def test_kazoo_reads_our_events():
@@ -221,11 +228,16 @@ def test_kazoo_reads_our_handshake():
 
 
 def test_kazoo_reads_our_multis():
-    done = m.MultiReply(
-        (m.CreateReply(b"/a"), m.SetDataReply(STAT), m.HeaderReply(m.Op.CHECK), m.HeaderReply(m.Op.DELETE))
+    done = replies.MultiReply(
+        (
+            replies.CreateReply(b"/a"),
+            replies.SetDataReply(STAT),
+            replies.HeaderReply(m.Op.CHECK),
+            replies.HeaderReply(m.Op.DELETE),
+        )
     )
     assert kazoo.Transaction.deserialize(r.encode_reply(3, 50, done), 20) == ["/a", STAT, True, True]
-    failed = m.MultiReply((m.ErrorReply(0), m.ErrorReply(-101), m.ErrorReply(-2)))
+    failed = replies.MultiReply((replies.ErrorReply(0), replies.ErrorReply(-101), replies.ErrorReply(-2)))
     kinds = [type(e) for e in kazoo.Transaction.deserialize(r.encode_reply(3, 50, failed), 20)]
     assert kinds == [
         exceptions.RolledBackError,

@@ -133,25 +133,36 @@ def test_a_response_that_was_changed_is_refused(old, new):
     assert isinstance(challenged().receive(changed), Refused)
 
 
-def java_response(authzid: str) -> bytes:
-    """As the JDK's client computes it, which ZooKeeper's Java client asks to act for its own user."""
+def signed(
+    realm: str = "zk-sasl-md5", uri: str = "zookeeper/zk-sasl-md5", authzid: str | None = None
+) -> bytes:
+    """The right password for whatever is said: only what is said may be refused."""
 
     def md5(*parts: str | bytes) -> bytes:
         return hashlib.md5(b":".join(p.encode() if isinstance(p, str) else p for p in parts)).digest()
 
-    secret = md5("jaasuser", "zk-sasl-md5", "jaas_password")
-    a1 = md5(secret, NONCE, "5239037872009918", authzid).hex()
-    a2 = md5("AUTHENTICATE", "zookeeper/zk-sasl-md5").hex()
-    response = md5(a1, NONCE, "00000001", "5239037872009918", "auth", a2).hex().encode()
-    said = RECORDED.rpartition(b"response=")[0] + b"response=" + response
-    return said + b',authzid="' + authzid.encode() + b'"'
+    cnonce = "5239037872009918"
+    secret = md5("jaasuser", realm, "jaas_password")
+    a1 = md5(secret, NONCE, cnonce, *([] if authzid is None else [authzid])).hex()
+    response = md5(a1, NONCE, "00000001", cnonce, "auth", md5("AUTHENTICATE", uri).hex()).hex()
+    said = f'username="jaasuser",realm="{realm}",nonce="{NONCE}",cnonce="{cnonce}",nc=00000001,qop=auth'
+    said += f',digest-uri="{uri}",response={response}'
+    return (said if authzid is None else said + f',authzid="{authzid}"').encode()
 
 
 def test_a_java_client_says_for_whom_it_acts_and_it_may_only_be_itself():
-    outcome = challenged().receive(java_response("jaasuser"))
+    """ZooKeeper's client in Java passes the name of its user to the JDK, which then says and signs it."""
+    outcome = challenged().receive(signed(authzid="jaasuser"))
     assert isinstance(outcome, Authenticated)
     assert outcome.user == "jaasuser"
-    assert isinstance(challenged().receive(java_response("super")), Refused)
+    assert isinstance(challenged().receive(signed(authzid="super")), Refused)
+
+
+def test_the_right_password_for_another_realm_or_service_is_refused():
+    assert isinstance(challenged().receive(signed()), Authenticated)
+    assert isinstance(challenged().receive(signed(realm="other")), Refused)
+    assert isinstance(challenged().receive(signed(uri="ldap/zk-sasl-md5")), Refused)
+    assert isinstance(challenged().receive(signed(uri="zookeeper/elsewhere")), Refused)
 
 
 def test_for_whom_a_client_acts_is_a_part_of_what_it_signs():

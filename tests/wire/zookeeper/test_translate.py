@@ -10,7 +10,7 @@ from agreed.store import commands
 from agreed.store.machine import Store
 from agreed.store.records import ALL, OPEN_ACL, Acl, Permission, Record
 from agreed.store.results import Changed, Created, Done, MultiDone, MultiRefused, Refusal
-from agreed.wire.zookeeper import messages
+from agreed.wire.zookeeper import messages, replies
 from agreed.wire.zookeeper.codec import Reader
 from agreed.wire.zookeeper.messages import CreateRequest, ErrorCode, MultiRequest, Op
 from agreed.wire.zookeeper.reads import READS
@@ -198,10 +198,10 @@ def test_in_a_multi_every_create_but_the_oldest_answers_as_create2(op: Op) -> No
     done = MultiDone((Created(RECORD), Created(RECORD)))
     frame = reply_for(5, MultiRequest((make(5, op), make(0))), done, 99)
     reply = decode_reply(Op.MULTI, 0, Reader(frame, 20, len(frame)))
-    assert reply == messages.MultiReply(
+    assert reply == replies.MultiReply(
         (
-            messages.Create2Reply(RECORD.key, messages.Stat(*NEW_STAT)),
-            messages.CreateReply(RECORD.key),
+            replies.Create2Reply(RECORD.key, messages.Stat(*NEW_STAT)),
+            replies.CreateReply(RECORD.key),
         )
     )
 

@@ -45,10 +45,12 @@ from agreed.wire.zookeeper.messages import (
     Malformed,
     Op,
     PingRequest,
-    Reply,
     Request,
     SetWatchesRequest,
     UnknownOperation,
+)
+from agreed.wire.zookeeper.replies import (
+    Reply,
     WatchEvent,
 )
 from agreed.wire.zookeeper.reply_codec import (

@@ -32,13 +32,17 @@ from agreed.wire.zookeeper.codec import (
 )
 from agreed.wire.zookeeper.messages import (
     XID_EVENT,
-    AddWatchReply,
     ConnectResponse,
+    ErrorCode,
+    EventType,
+    KeeperState,
+    Op,
+)
+from agreed.wire.zookeeper.replies import (
+    AddWatchReply,
     Create2Reply,
     CreateReply,
-    ErrorCode,
     ErrorReply,
-    EventType,
     ExistsReply,
     GetAclReply,
     GetAllChildrenNumberReply,
@@ -47,11 +51,9 @@ from agreed.wire.zookeeper.messages import (
     GetDataReply,
     GetEphemeralsReply,
     HeaderReply,
-    KeeperState,
     MultiReadReply,
     MultiReply,
     MultiResult,
-    Op,
     ReconfigReply,
     Reply,
     SaslReply,

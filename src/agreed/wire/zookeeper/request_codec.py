@@ -166,7 +166,7 @@ def _decode_create_as(op: Op) -> Decoder:
             data = None
         else:
             raise MalformedInput(f"data says that it has {size} bytes")
-        if buffer.startswith(OPEN_ACL_BYTES, acl_at, end):
+        if buffer.startswith(OPEN_ACL_BYTES, acl_at):
             acl = OPEN_ACL
             mode_at = acl_at + len(OPEN_ACL_BYTES)
         else:
