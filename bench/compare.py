@@ -85,8 +85,8 @@ class Plan(msgspec.Struct, frozen=True):
         return cases
 
 
-QUICK = Plan(rounds=1, seconds=1.5, warmup_s=0.5, system_warmup_s=2.0)
-FULL = Plan(rounds=3, seconds=5.0, warmup_s=1.5, system_warmup_s=12.0)
+QUICK = Plan(rounds=1, seconds=1.5, warmup_s=0.5, system_warmup_s=6.0)
+FULL = Plan(rounds=3, seconds=5.0, warmup_s=1.5, system_warmup_s=20.0)
 
 
 def run(

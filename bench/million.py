@@ -39,8 +39,8 @@ SLICE_S = 0.5
 # The stall that a snapshot causes may show in the replies just after it.
 AFTERMATH_S = 0.5
 RESTART_PATIENCE_S = 300.0
-# ZooKeeper takes a snapshot after 50,000 to 100,000 writes, about 16 MiB of these; our default is 64 MiB.  What a
-# snapshot does to the tail is compared where both take them equally often, at the cost of ours.
+# ZooKeeper takes a snapshot after 50,000 to 100,000 writes, about 16 MiB of these; our default is 64 MiB.
+# What a snapshot does to the tail is compared where both take them equally often, at the cost of ours.
 SNAPSHOTS_AS_OFTEN = ("--snapshot-bytes=16777216",)
 
 
