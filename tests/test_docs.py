@@ -1,8 +1,8 @@
 """Every snippet of the documentation is run, and everything it names is there.
 
 Python is run against a cluster of three; configuration is loaded; commands are run where they only ask, and
-otherwise read by the command line itself, so that a flag that does not exist fails here and not with a reader.
-Paths, tests, knobs and variables that are named have to exist.
+otherwise read by the command line itself, so that a flag that does not exist fails here and not with a
+reader.  Paths, tests, knobs and variables that are named have to exist.
 """
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def with_real_addresses(text: str, cluster: Playground) -> str:
 
 
 def test_a_block_says_what_it_is() -> None:
-    assert not blocks(""), "name its language: python, console, toml or text"
+    for block in blocks("", "text"):
+        asked = re.search(r"^(\$ |import |from \w+ import )", block.text, re.MULTILINE)
+        assert not asked, f"{block}: name its language, so that it is run: python, console or toml"
     known = {"python", "console", "toml", "text", "ini"}
     for page in PAGES:
         for match in re.finditer(r"^```(\w+)", page.read_text(encoding="utf-8"), re.MULTILINE):
@@ -160,13 +162,17 @@ def test_a_path_that_is_named_is_there(page: str, path: str) -> None:
     assert (ROOT / file).exists(), f"{page} names {file}"
     if function:
         text = (ROOT / file).read_text(encoding="utf-8")
-        assert re.search(rf"^\s*(async )?def {re.escape(function)}\b", text, re.MULTILINE), f"{page}: {function}"
+        assert re.search(rf"^\s*def {re.escape(function)}\b", text, re.MULTILINE), f"{page}: {function}"
 
 
 @pytest.mark.parametrize(("page", "flag"), [each for each in spans() if re.match(r"--\w", each[1])])
 def test_a_flag_that_is_named_is_there(page: str, flag: str) -> None:
-    name = flag.split()[0].removeprefix("--").removeprefix("no-").replace("-", "_")
-    assert name in Config.__dataclass_fields__ or name in ("node", "json", "timeout", "data", "config"), page
+    name = flag.split()[0].split("=")[0]
+    if name.removeprefix("--").removeprefix("no-").replace("-", "_") in Config.__dataclass_fields__:
+        return
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "demo").rglob("*.py")]
+    declared = re.compile(rf'"{re.escape(name)}"')
+    assert any(declared.search(source.read_text(encoding="utf-8")) for source in sources), f"{page}: {name}"
 
 
 @pytest.mark.parametrize(("page", "variable"), [each for each in spans() if each[1].startswith("AGREED_")])
@@ -182,7 +188,8 @@ def test_a_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_table_of_knobs_is_the_present_one() -> None:
-    location = importlib.util.spec_from_file_location("write_reference", ROOT / "tools" / "write_reference.py")
+    script = ROOT / "tools" / "write_reference.py"
+    location = importlib.util.spec_from_file_location("write_reference", script)
     assert location is not None
     assert location.loader is not None
     tool = importlib.util.module_from_spec(location)

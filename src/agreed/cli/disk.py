@@ -4,8 +4,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
+from agreed.cli.as_json import as_json
 from agreed.cli.exits import NOT_STARTED
 from agreed.disk.inspect import describe, render
 
@@ -27,7 +27,7 @@ def inspect(directory: str, entries: bool, in_json: bool) -> None:
     """
     report = describe(Path(directory), entries=entries)
     if in_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        click.echo(as_json(report))
     else:
         click.echo(render(report))
     click.get_current_context().exit(NOT_STARTED if report.problems else 0)

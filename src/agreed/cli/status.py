@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 import msgspec
 
+from agreed.cli.as_json import as_json
 from agreed.cli.exits import NO_ANSWER, REFUSED
 from agreed.cli.operator import NoAnswer, addresses_of, status
 from agreed.wire.peer.messages import StatusReply
@@ -74,18 +75,6 @@ def _without_doubles(rows: dict[str, Row]) -> list[Row]:
         if key not in kept or row.vote:
             kept[key] = row
     return sorted(kept.values(), key=lambda row: (row.name, row.address))
-
-
-def as_json(rows: list[Row]) -> str:
-    """Members as a JSON list: name, address, vote, lag, problem, and the node's own status (or null)."""
-    return msgspec.json.format(msgspec.json.encode(_named(rows)), indent=2).decode()
-
-
-def _named(value: object) -> object:
-    """Structs as objects with the names of their fields; on the wire between nodes they are bare arrays."""
-    if isinstance(value, msgspec.Struct):
-        return {field: _named(getattr(value, field)) for field in value.__struct_fields__}
-    return [_named(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def span(milliseconds: int) -> str:
