@@ -34,7 +34,7 @@ lint: $(VENV)/.has-lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config .importlinter --no-cache --no-logo
 
-peers: $(VENV)/.has-test
+peers:
 	tools/peers.sh
 
 bench: $(VENV)/.has-demo
