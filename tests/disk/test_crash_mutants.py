@@ -132,8 +132,8 @@ def _life_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _finished_files_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    def roll(self: Wal, room: int) -> None:
-        self._begin_segment(self._segments[-1].number + 1, room)
+    def roll(self: Wal, needed: int) -> None:
+        self._begin_segment(self._segments[-1].number + 1, needed)
 
     monkeypatch.setattr(Wal, "_roll", roll)
 

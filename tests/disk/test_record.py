@@ -38,7 +38,7 @@ def test_what_was_written_is_read(kind: RecordKind, payload: bytes, number: int,
 
 def test_the_bytes_are_those_of_the_table() -> None:
     assert encode_record(RecordKind.SAVES, b"hello", 7, 16).hex(" ", 4) == (
-        "61676402 05000000 07000000 10000000 4cbb719a 10b18b30 68656c6c 6fededed"
+        "61676402 05000000 07000000 10000000 00000000 4cbb719a 101ff6ec 68656c6c 6fededed edededed"
     )
 
 
@@ -94,8 +94,22 @@ def test_sectors_are_those_of_the_file_and_not_of_the_record() -> None:
     record = encode_record(RecordKind.SAVES, Random(0).randbytes(2000), 1, 1000)
     first = 1024 - 1000
     assert _damage(bytes(first) + record[first:] + SPACE, 1000) is Damage.TORN
-    shifted = record[:100] + bytes(512) + record[612:]
+    shifted = record[:100] + bytes(500) + record[600:]
     assert _damage(shifted + SPACE, 1000) is Damage.ROTTEN
+
+
+ZEROS = encode_record(RecordKind.SAVES, Random(0).randbytes(700) + bytes(1500) + b"x" * 800, 1, 4000)
+
+
+@pytest.mark.parametrize("place", [0, 27, 100, 500, 1000, 2500, len(ZEROS) - 1])
+def test_zeros_that_were_written_are_not_missing(place: int) -> None:
+    flipped = ZEROS[:place] + bytes([ZEROS[place] ^ 4]) + ZEROS[place + 1 :]
+    assert _damage(flipped + SPACE, 4000) is Damage.ROTTEN
+
+
+@pytest.mark.parametrize("start", [96, 2144])
+def test_a_sector_is_missing_between_zeros_that_were_written(start: int) -> None:
+    assert _damage(ZEROS[:start] + bytes(512) + ZEROS[start + 512 :] + SPACE, 4000) is Damage.TORN
 
 
 @pytest.mark.parametrize("place", [0, 5, 20, 30, 1000, len(LONG) - 1])

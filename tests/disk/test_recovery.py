@@ -116,6 +116,19 @@ def test_a_bit_flipped_anywhere_in_the_log_is_refused_by_file_and_offset() -> No
                 start(disk)
 
 
+def test_a_bit_flipped_in_the_last_record_is_refused_though_its_value_is_full_of_zeros() -> None:
+    original = FaultyFiles()
+    recovered = filled(2, original)
+    recovered.wal.append([Save(3, Ballot(1, "n1"), [entry(3, 1, bytes(3000))])])
+    recovered.close()
+    record = _record_starts(original, LOG_1)[-1]
+    for place in (record + 40, record + 1000, record + 2000, record + 3000):
+        disk = original.clone()
+        disk.flip(LOG_1, place, 3)
+        with pytest.raises(CorruptData, match=f"^{LOG_1}, offset {record}: "):
+            start(disk)
+
+
 def test_a_bit_flipped_behind_the_log_costs_nothing() -> None:
     disk = FaultyFiles()
     filled(5, disk).close()

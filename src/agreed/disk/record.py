@@ -6,25 +6,25 @@
          4     4  length of the payload in bytes
          8     4  number of the file this record belongs to
         12     4  its offset in that file
-        16     4  CRC32C of the payload
-        20     4  CRC32C of the 20 bytes before
-        24     n  payload
-      24+n   1-8  0xED, up to the next multiple of 8: never zero, so that a missing end can be seen
+        16     4  number of whole sectors of the file (512 bytes) inside the payload that hold only zeros
+        20     4  CRC32C of the payload
+        24     4  CRC32C of the 24 bytes before
+        28     n  payload
+      28+n   1-8  0xED, up to the next multiple of 8: never zero, so that a missing end can be seen
 
 A log file is zero where nothing was written yet.  Each record is one write, and the next one is written only
 after it has been synced.  From these two facts follows what a record that does not verify means:
 
 * A whole record somewhere behind it: it *was* synced once, so the disk has lost what it had promised to
   keep.  `Damage.ROTTEN`.
-* Nothing behind it, and some sector of it (or all from some byte on) is still zero: that write never
-  finished, nobody was told that it had.  `Damage.TORN`.
+* Nothing behind it, and more sectors of it are zero than it was written with, or all is zero from some byte
+  on: that write never finished, nobody was told that it had.  `Damage.TORN`.
 * Nothing behind it, and yet nothing of it is missing: bytes have changed.  `Damage.ROTTEN`, although it is
   the last record; a tail is not called torn just because it is the tail, for then a flipped bit in the last
   acknowledged write would go unnoticed.
 
-Two confusions remain.  A rotten last record whose payload happens to hold a sector of zeros is taken for a
-torn one.  And a disk that forgets the *whole* last write after it said it was synced leaves no trace here;
-only the other nodes can know.
+What remains undetected: a disk that forgets a sector, or all, of the *last* write after it said that it was
+synced.  That leaves the very same traces as a write which never finished; only the other nodes can know.
 
 A header names its own place, so bytes that only look like a record (a copy of a log file stored as a value)
 are not mistaken for one.
@@ -39,10 +39,11 @@ from google_crc32c import value as crc32c
 
 from agreed.disk.files import SECTOR
 
-HEADER = struct.Struct("<3sBIIIII")
+HEADER = struct.Struct("<3sBIIIIII")
 HEADER_SIZE = HEADER.size
-_CHECKED = struct.Struct("<3sBIIII")
+_CHECKED = struct.Struct("<3sBIIIII")
 _HEADER_CHECKSUM = struct.Struct("<I")
+_ZERO_SECTOR = bytes(SECTOR)
 MAGIC = b"agd"
 ALIGNMENT = 8
 END_MARK = b"\xed"
@@ -80,6 +81,8 @@ class BadRecord(NamedTuple):
     reason: str
     declared_end: int | None
     """Where it ends, if its header can be trusted."""
+    zero_sectors: int = 0
+    """How many it was written with, if its header can be trusted."""
 
 
 def record_size(payload_size: int) -> int:
@@ -90,7 +93,8 @@ def record_size(payload_size: int) -> int:
 def encode_record(kind: RecordKind, payload: bytes, file_number: int, offset: int) -> bytes:
     """The bytes to write at `offset` of file `file_number`."""
     assert offset % ALIGNMENT == 0
-    checked = _CHECKED.pack(MAGIC, kind, len(payload), file_number, offset, crc32c(payload))
+    zero_sectors = _count_zero_sectors(payload, offset + HEADER_SIZE)
+    checked = _CHECKED.pack(MAGIC, kind, len(payload), file_number, offset, zero_sectors, crc32c(payload))
     padding = ALIGNMENT - (HEADER_SIZE + len(payload)) % ALIGNMENT
     return b"".join((checked, _HEADER_CHECKSUM.pack(crc32c(checked)), payload, END_MARK * padding))
 
@@ -102,7 +106,9 @@ def decode_record(data: bytes, start: int, file_number: int, offset: int) -> Rec
     """
     if start + HEADER_SIZE > len(data):
         return BadRecord("the file ends inside a header", None)
-    magic, kind, length, its_number, its_offset, checksum, header_checksum = HEADER.unpack_from(data, start)
+    magic, kind, length, its_number, its_offset, zeros, checksum, header_checksum = HEADER.unpack_from(
+        data, start
+    )
     if magic != MAGIC or crc32c(data[start : start + HEADER_SIZE - 4]) != header_checksum:
         return BadRecord("the header does not match its checksum", None)
     if its_number != file_number or its_offset != offset:
@@ -110,15 +116,15 @@ def decode_record(data: bytes, start: int, file_number: int, offset: int) -> Rec
     declared_end = offset + record_size(length)
     end = start + record_size(length)
     if end > len(data):
-        return BadRecord("the file ends inside the record", declared_end)
+        return BadRecord("the file ends inside the record", declared_end, zeros)
     payload = data[start + HEADER_SIZE : start + HEADER_SIZE + length]
     if crc32c(payload) != checksum:
-        return BadRecord("the payload does not match its checksum", declared_end)
+        return BadRecord("the payload does not match its checksum", declared_end, zeros)
     padding = data[start + HEADER_SIZE + length : end]
     if padding != END_MARK * len(padding):
-        return BadRecord("the end marks are damaged", declared_end)
+        return BadRecord("the end marks are damaged", declared_end, zeros)
     if kind not in _KINDS:
-        return BadRecord(f"kind {kind} is unknown (written by a newer version?)", declared_end)
+        return BadRecord(f"kind {kind} is unknown (written by a newer version?)", declared_end, zeros)
     return Record(_KINDS[kind], payload, declared_end)
 
 
@@ -148,10 +154,19 @@ def judge(data: bytes, bad: BadRecord, file_number: int, offset: int) -> Damage:
         return Damage.ROTTEN
     if is_zero(data[end - 1 :]):
         return Damage.TORN
+    missing = -bad.zero_sectors
     position = 0
     while position < end:
         sector_end = min(end, position + SECTOR - (offset + position) % SECTOR)
-        if is_zero(data[position:sector_end]):
-            return Damage.TORN
+        missing += is_zero(data[position:sector_end])
         position = sector_end
-    return Damage.ROTTEN
+    return Damage.TORN if missing > 0 else Damage.ROTTEN
+
+
+def _count_zero_sectors(payload: bytes, offset: int) -> int:
+    """Of those that lie wholly in the payload; all others hold a part of the header or end marks."""
+    if payload.find(_ZERO_SECTOR) < 0:
+        return 0
+    first = -offset % SECTOR
+    starts = range(first, len(payload) - SECTOR + 1, SECTOR)
+    return sum(payload.startswith(_ZERO_SECTOR, start) for start in starts)

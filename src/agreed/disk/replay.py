@@ -96,13 +96,15 @@ class _Reader:
 
     def _continue(self, path: Path, header: SegmentHeader, offset: int) -> None:
         replay = self.replay
+        if offset != 0:
+            raise ValueError("a second description in the middle of a file")
         if header.identity != replay.identity:
             raise WrongIdentity(
                 f"{path} belongs to another data directory (identity {header.identity:016x}, here "
                 f"{replay.identity:016x}): files of two directories were mixed.  {WHAT_TO_DO}"
             )
         expected = (replay.extent.last_index, replay.extent.last_term, replay.ballot)
-        if offset != 0 or (header.previous_index, header.previous_term, header.ballot) != expected:
+        if (header.previous_index, header.previous_term, header.ballot) != expected:
             raise corrupt(
                 path,
                 offset,

@@ -220,21 +220,21 @@ class Wal:
             self._file.fdatasync()
         self._position = end
 
-    def _roll(self, room: int) -> None:
+    def _roll(self, needed: int) -> None:
         with self._refusing_after(self._path, "finishing"):
             self._file.truncate(self._position)
             self._file.fsync()
             self._file.close()
-        self._begin_segment(self._segments[-1].number + 1, room)
+        self._begin_segment(self._segments[-1].number + 1, needed)
 
-    def _begin_segment(self, number: int, room: int) -> None:
+    def _begin_segment(self, number: int, needed: int) -> None:
         path = segment_path(self._directory, number)
         extent = self._extent
         header = SegmentHeader(
             FORMAT_VERSION, self._identity, extent.last_index, extent.last_term, self.ballot
         )
         first = encode_record(RecordKind.SEGMENT, encode_segment_header(header), number, 0)
-        capacity = max(self._segment_size, len(first) + room)
+        capacity = max(self._segment_size, len(first) + needed)
         zeroed_to = min(len(first) + ZEROED_AHEAD, capacity)
         aside = path.with_name(path.name + ".new")
         with self._refusing_after(path, "making it"):
