@@ -184,8 +184,10 @@ class Leader(Role):
         advanced = follower.matched(message.match)
         if message.rejected:
             self._back_up(follower, message)
-        elif follower.pace is not _REPLICATE:
-            self._joined(follower)
+        elif follower.pace is _SNAPSHOT:
+            self._heard_installing(follower)
+        elif follower.pace is _PROBE and message.match >= follower.next - 1:
+            follower.replicate()  # its log joined ours where we tried
         if message.round > follower.round:
             follower.round = message.round
             self._rounds_answered()
@@ -194,12 +196,12 @@ class Leader(Role):
         if self.transfer.target == source:
             self.transfer.on_progress(follower)
 
-    def _joined(self, follower: Progress) -> None:
-        """Its log joined ours where we tried: from now on without waiting."""
-        if follower.pace is _SNAPSHOT and follower.match < max(self.raft.log.base_index, 1):
-            self.snapshots.heard(follower)
-        else:
+    def _heard_installing(self, follower: Progress) -> None:
+        """It has what our log no longer holds, from a snapshot or after all; or it still needs the pieces."""
+        if follower.match >= max(self.raft.log.base_index, 1):
             follower.replicate()
+        else:
+            self.snapshots.heard(follower)
 
     def _back_up(self, follower: Progress, message: AppendEntriesReply) -> None:
         """It lacks what we assumed, or has something else: try further back, a whole term at a time
