@@ -140,7 +140,7 @@ class PeerProtocol(asyncio.Protocol):
                 if isinstance(message, Hello | HelloReply | OperatorHello):
                     self._drop("a second hello")
                     return
-                self._shell.happened(events.PeerMessage(self._peer, message))
+                self._shell.happened_now(events.PeerMessage(self._peer, message))
             elif self._operator:
                 self._shell.operator_asked(self, message)
             elif isinstance(message, Hello):

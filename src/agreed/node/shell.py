@@ -112,7 +112,16 @@ class Shell:
         except Exception:
             self._crash()
 
+    def happened_now(self, event: object) -> None:
+        """For what seldom comes in crowds (a peer's message, the disk): its turn ends at once.
+
+        Otherwise each of them would take the event loop another round, and somebody waits for each."""
+        self.happened(event)
+        self._turn()
+
     def _turn(self) -> None:
+        if not self._turn_due:
+            return
         self._turn_due = False
         try:
             effects = self.replica.take()
@@ -192,6 +201,7 @@ class Shell:
     def _saved(self, serials: list[int]) -> None:
         for serial in serials:
             self.happened(events.Saved(serial))
+        self._turn()
 
     def _disk_failed(self, reason: str) -> None:
         self.exit_code = 74  # EX_IOERR

@@ -57,7 +57,6 @@ from agreed.wire.zookeeper.reads import READS, answer
 from agreed.wire.zookeeper.reply_codec import (
     encode_connect_response,
     header_reply,
-    path_reply,
     sasl_failure,
     sasl_reply,
 )
@@ -314,37 +313,39 @@ class ZooKeeperClients:
         else:
             self._answer(client, xid, request)
 
-    def _read(self, client: Client, xid: int, request: object) -> None:
+    def _read(self, client: Client, xid: int, request: Any) -> None:
+        """The hot path of reads: nothing to wait for, answered on the spot."""
         if self._linearizable and not client.read_only:
             client.queue.append((xid, request, self._replica.reads.gate(client)))
         elif client.queue:
             client.queue.append((xid, request, READ))
         else:
-            self._answer(client, xid, request)
+            self._answer_read(client, xid, request)
 
-    def _answer(self, client: Client, xid: int, request: Any) -> None:
+    def _answer_read(self, client: Client, xid: int, request: Any) -> None:
         if not client.out:
             self._dirty.append(client)
-        store = self._replica.store
+        try:
+            client.out.append(answer(self._replica.store, self.watches, client, xid, request))
+        except TooManyWatches as error:
+            self.drop(client, str(error))
+
+    def _answer(self, client: Client, xid: int, request: Any) -> None:
+        """Whatever stood in the queue: a read, an error, a reply that was made before its turn came."""
+        revision = self._replica.store.revision
         kind = type(request)
-        if kind is SyncRequest:
-            client.out.append(path_reply(xid, store.revision, request.path))
-        elif kind is PingRequest:
-            client.out.append(header_reply(xid, store.revision))
-        elif kind is ErrorCode:
-            client.out.append(header_reply(xid, store.revision, request))
-        elif kind is Malformed:
-            client.out.append(header_reply(xid, store.revision, ErrorCode.MARSHALLING_ERROR))
-        elif kind is UnknownOperation:
-            client.out.append(header_reply(xid, -1, ErrorCode.UNIMPLEMENTED))
-            self.drop(client, f"it asked for the unknown operation {request.op}")
+        if kind in READS:
+            self._answer_read(client, xid, request)
         elif kind is bytes:
-            client.out.append(request)
+            self._send(client, request)
+        elif kind is ErrorCode:
+            self._send(client, header_reply(xid, revision, request))
+        elif kind is Malformed:
+            self._send(client, header_reply(xid, revision, ErrorCode.MARSHALLING_ERROR))
         else:
-            try:
-                client.out.append(answer(store, self.watches, client, xid, request))
-            except TooManyWatches as error:
-                self.drop(client, str(error))
+            assert kind is UnknownOperation
+            self._send(client, header_reply(xid, -1, ErrorCode.UNIMPLEMENTED))
+            self.drop(client, f"it asked for the unknown operation {request.op}")
 
     def notify(self, fresh: Sequence[Event]) -> None:
         """Watch events leave before any reply that is as new as they are."""
