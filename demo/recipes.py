@@ -16,6 +16,12 @@ def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds * 1000:.0f} ms"
 
 
+def spread(hosts: str, count: int) -> list[KazooClient]:
+    """Clients on all the nodes in turn."""
+    listed = hosts.split(",")
+    return [connect(listed[number % len(listed)]) for number in range(count)]
+
+
 def tree(client: KazooClient) -> tuple[str, str]:
     """Nodes with data, children, versions; a write that rests on an old version is refused."""
     client.ensure_path("/shop/config")
@@ -46,7 +52,7 @@ def watch(reader: KazooClient, writer: KazooClient) -> tuple[str, str]:
 def lock(hosts: str) -> tuple[str, str]:
     """Contenders add to a number by reading and writing it back, which only a lock makes safe."""
     contenders, turns = 4, 8
-    with_client = [connect(hosts) for _ in range(contenders)]
+    with_client = spread(hosts, contenders)
     with_client[0].create("/shop/stock", b"0")
 
     def add(client: KazooClient) -> None:
@@ -68,7 +74,7 @@ def lock(hosts: str) -> tuple[str, str]:
 def counter(hosts: str) -> tuple[str, str]:
     """Everybody adds at once, without a lock, by compare and set."""
     contenders, turns = 4, 10
-    with_client = [connect(hosts) for _ in range(contenders)]
+    with_client = spread(hosts, contenders)
 
     def add(client: KazooClient) -> None:
         number = client.Counter("/shop/visits")
@@ -85,7 +91,7 @@ def counter(hosts: str) -> tuple[str, str]:
 
 def election(hosts: str) -> tuple[str, str]:
     """The leader's session ends; the next in line leads."""
-    candidates = {name: connect(hosts) for name in ("anna", "bert", "carl")}
+    candidates = dict(zip(("anna", "bert", "carl"), spread(hosts, 3), strict=True))
     elected: list[str] = []
     led, leave = threading.Condition(), threading.Event()
 

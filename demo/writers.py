@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
@@ -17,9 +17,9 @@ from kazoo.retry import KazooRetry
 
 
 def connect(hosts: str) -> KazooClient:
-    """A client that comes back by itself, and quickly; otherwise as anybody would make it."""
+    """A client that comes back by itself, and quickly, trying the first host first."""
     again = KazooRetry(max_tries=-1, delay=0.02, backoff=1.5, max_delay=0.2)
-    client = KazooClient(hosts, timeout=10.0, connection_retry=again)
+    client = KazooClient(hosts, timeout=10.0, connection_retry=again, randomize_hosts=False)
     client.start(timeout=15)
     return client
 
@@ -36,14 +36,17 @@ class Acknowledged:
 
 
 class Writers:
-    """`count` clients, each in its own thread, create `parent`/<client>-<number>, with that name as data."""
+    """`count` clients, each in its own thread, create `parent`/<client>-<number>, with that name as data.
 
-    def __init__(self, hosts: str, parent: str, count: int) -> None:
+    They are dealt out to the hosts in turn, so that some of them hang on whichever node is killed."""
+
+    def __init__(self, hosts: Sequence[str], parent: str, count: int) -> None:
         self.parent = parent
         self.acknowledged: list[Acknowledged] = []
         self.unknown: list[str] = []
         self._stopping = threading.Event()
-        self._clients = [connect(hosts) for _ in range(count)]
+        turns = [number % len(hosts) for number in range(count)]
+        self._clients = [connect(",".join([*hosts[turn:], *hosts[:turn]])) for turn in turns]
         self._threads = [
             threading.Thread(target=self._write, args=(f"client{number}", client), daemon=True)
             for number, client in enumerate(self._clients)

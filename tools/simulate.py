@@ -1,4 +1,4 @@
-"""Play random worlds for a given time, each from its seed: a storm in which nothing may be broken, then peace.
+"""Play random worlds for a given time, each from its seed: a storm that may break nothing, then peace.
 
     .venv/bin/python tools/simulate.py --seconds 120            seeds that the tests do not play
     .venv/bin/python tools/simulate.py --seed 4711              one of them again, as it was
@@ -31,14 +31,15 @@ def simulate(first: int, seconds: float) -> int:
             print(f"seed {seed} fails: .venv/bin/python tools/simulate.py --seed {seed}")
             return 1
         seed += 1
-    print(f"{seed - first} worlds, seeds {first} to {seed - 1}, in {time.monotonic() - began:.0f} s: nothing broken")
+    took = time.monotonic() - began
+    print(f"{seed - first} worlds, seeds {first} to {seed - 1}, in {took:.0f} s: nothing broken")
     return 0 if seed > first else 1
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=120, help="for how long")
-    parser.add_argument("--first", type=int, default=SEEDS, help="the first seed (default: after those of the tests)")
+    parser.add_argument("--first", type=int, default=SEEDS, help="the first seed")
     parser.add_argument("--seed", type=int, help="play this one alone")
     asked = parser.parse_args()
     if asked.seed is not None:
