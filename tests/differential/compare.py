@@ -220,6 +220,16 @@ class PeerTraits:
         return self.version >= (3, 9)
 
     @property
+    def creations_in_multi_tell_their_stat(self) -> bool:
+        """3.9 answers a create2 inside a multi as such, 3.8 as a create."""
+        return self.version >= (3, 9)
+
+    @property
+    def exists_needs_permission(self) -> bool:
+        """Since 3.9 `exists` needs READ, as all other reads do."""
+        return self.version >= (3, 9)
+
+    @property
     def answers_a_lone_check(self) -> bool:
         """3.9 says `unimplemented` to a check outside of a multi; 3.8 says nothing, for ever."""
         return self.version >= (3, 9)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import msgspec
+
 from tests.acceptance.jute import OPEN, Acl, Writer
 from tests.acceptance.requests import (
     AddWatch,
@@ -213,6 +215,8 @@ class Generator:
 
     def _read(self) -> Read:
         operation = self._random.choice((3, 3, 4, 4, 8, 12))
+        if operation == 3 and not self._plain and not self._traits.exists_needs_permission:
+            operation = 4
         if self._random.random() < 0.01:
             return Read(operation, None)
         path = self._path()
@@ -228,7 +232,7 @@ class Generator:
         mode = self._random.choice((0, 1))
         path = self._path()
         if not self._may_watch(path, f"mode {mode}"):
-            return Read(3, path)
+            return Read(8, path)
         return AddWatch(path, self._random.choice((7, -1)) if self._random.random() < 0.03 else mode)
 
     def _watch_change(self) -> WatchChange:
@@ -251,13 +255,19 @@ class Generator:
     def _multi(self) -> Multi:
         dice = self._random
         draws: tuple[Callable[[], Create | Delete | SetData | Check | Read | SetAcl], ...] = (
-            *(self._create, self._create, self._create_other, self._delete, self._set_data),
+            *(self._create_in_multi, self._create_in_multi, self._create_other, self._delete, self._set_data),
             *(self._set_data, lambda: Check(self._path(), self._version())),
         )
         operations = [dice.choice(draws)() for _ in range(dice.choice((0, 1, 2, 2, 3, 3, 4, 5)))]
         if dice.random() < 0.02:
             operations.append(dice.choice((self._set_acl, self._read))())
         return Multi(tuple(operations))
+
+    def _create_in_multi(self) -> Create:
+        drawn = self._create()
+        if drawn.operation == 15 and not self._traits.creations_in_multi_tell_their_stat:
+            return msgspec.structs.replace(drawn, operation=1)
+        return drawn
 
     def _multi_read(self) -> Multi:
         operations: list[Create | Delete | SetData | Check | Read | SetAcl] = [
