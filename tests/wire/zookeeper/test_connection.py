@@ -78,14 +78,17 @@ def test_byte_by_byte():
 
 
 def test_a_large_frame_in_small_pieces_is_joined_once():
-    """If each piece were joined to what is there, this would copy half a terabyte."""
+    """If each piece were joined to what is there, a frame byte by byte would copy half a terabyte."""
     connection = greeted()
     request_ = m.SetDataRequest(b"/a", bytes(FRAME_BYTES_MAX - 22), -1)
     stream = encode_request(1, request_)
     assert len(stream) == 4 + FRAME_BYTES_MAX
-    for at in range(len(stream) - 1):
+    for at in range(5000):
         assert not connection.receive_data(stream[at : at + 1])
+    assert len(connection._remainder._pieces) > 4900
+    assert not connection.receive_data(stream[5000:-1])
     assert connection.receive_data(stream[-1:]) == [(1, request_)]
+    assert not connection._remainder._pieces
 
 
 @pytest.mark.parametrize("word", sorted(FOUR_LETTER_WORDS))

@@ -188,6 +188,7 @@ def test_a_frame_made_at_once_is_that_of_the_message(frame, reply):
 
 def test_a_sasl_token_goes_under_zxid_zero():
     assert r.sasl_reply(3, b"rspauth=x") == r.encode_reply(3, 0, replies.SaslReply(b"rspauth=x"))
+    assert body_of(r.encode_reply(3, 0, replies.SaslReply(None)), zxid=0) == b"\xff\xff\xff\xff"
 
 
 # --- kazoo -----------------------------------------------------------------------------------------------

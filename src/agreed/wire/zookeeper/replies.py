@@ -1,7 +1,8 @@
 """What a ZooKeeper server says to its clients: one class per reply, and the event of a watch.
 
 A server seldom makes these: `reply_codec.py` goes from the store to the bytes at once.  They are what a
-client reads, and what tests compare.  For the fields see `messages.py`, where the handshake has its answer too.
+client reads, and what tests compare.  How fields are to be read is told in `messages.py`; the answer to the
+handshake is there, beside its question.
 """
 
 from __future__ import annotations
