@@ -32,7 +32,7 @@ from agreed.consensus.machine import (
 from agreed.consensus.members import Member, Members
 from agreed.disk.recovery import Recovered
 from agreed.disk.snapshots import SnapshotFile, SnapshotReceiver, SnapshotWriter
-from agreed.errors import CorruptData, DiskFailed
+from agreed.errors import CorruptData, DiskFailed, MalformedInput
 from agreed.node import clock
 from agreed.node.dial import Peers
 from agreed.node.listen import ClientProtocol, PeerProtocol
@@ -273,7 +273,7 @@ class Shell:
                 return
             self._receiver = None
             received = receiver.finish()
-        except CorruptData as error:
+        except (CorruptData, MalformedInput) as error:
             self._receiver = None
             self._loop.call_soon_threadsafe(self.log, "error", f"the received snapshot is damaged: {error}")
             self._loop.call_soon_threadsafe(self.happened, SnapshotRejected(chunk.mark))
