@@ -33,6 +33,9 @@ from agreed.store.results import (
 from agreed.store.state import State
 from agreed.types import LeaseId, NodeId, Revision
 
+DEPTH_MOST: Final = 32
+"""How deep transactions may be nested; they are done by recursion."""
+
 _RELATIONS: Final[dict[str, Callable[[Any, Any], bool]]] = {"=": eq, "!=": ne, "<": lt, ">": gt}
 _NUMBERS: Final = frozenset({"version", "create_revision", "modify_revision", "lease"})
 
@@ -82,7 +85,9 @@ def delete_flat(state: State, key: bytes, revision: Revision) -> Record:
 # --- 1. guards ------------------------------------------------------------------------------------
 
 
-def _choose(state: State, command: Transaction) -> _Chosen | Refusal:
+def _choose(state: State, command: Transaction, depth: int = 0) -> _Chosen | Refusal:
+    if depth > DEPTH_MOST:
+        return Refusal.BAD_ARGUMENTS
     failed_guard = None
     for number, guard in enumerate(command.guards):
         holds = _holds(state, guard)
@@ -93,7 +98,7 @@ def _choose(state: State, command: Transaction) -> _Chosen | Refusal:
     operations: list[Put | DeleteRange | Range | _Chosen] = []
     for operation in command.then if failed_guard is None else command.otherwise:
         if isinstance(operation, Transaction):
-            nested = _choose(state, operation)
+            nested = _choose(state, operation, depth + 1)
             if isinstance(nested, Refusal):
                 return nested
             operations.append(nested)

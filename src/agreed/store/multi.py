@@ -70,17 +70,17 @@ class _Undo:
     def remember(self, path: bytes) -> None:
         """The operation about to be done touches `path`, its parent, and what is counted for its quotas."""
         self._remember(path)
-        self._remember(path[: path.rfind(b"/")] or ROOT)
         quotas = self.state.tree.quotas
-        if quotas.table:
+        if self._remember(path[: path.rfind(b"/")] or ROOT) and quotas.table:
             for bound in quotas.enclosing(path):
                 self._remember(stats_path(bound))
 
-    def _remember(self, path: bytes) -> None:
-        """Only what is there: the path may be anything that a client sent, and no path at all."""
+    def _remember(self, path: bytes) -> bool:
+        """Whether it is there; else there is nothing to remember, and `path` may not even be a path."""
         record = self.state.tree.records.get(path)
         if record is not None:
             self.before.setdefault(path, record)
+        return record is not None
 
     def note_created(self, path: bytes) -> None:
         """The key was absent, unless it is remembered already."""

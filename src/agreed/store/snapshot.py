@@ -157,7 +157,7 @@ class Reader:
         """Raises `CorruptData`; the state is of no use then."""
         try:
             piece = _decoder.decode(data)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CorruptData(f"a piece of a snapshot cannot be read: {error}") from error
         if isinstance(piece, Header):
             self._begin(piece)
