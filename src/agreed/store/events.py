@@ -43,16 +43,22 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Feed:
-    """The newest `retention` events, and sometimes up to twice as many.
+    """The newest `retention` events, sometimes up to twice as many, and fewer where their data is large.
 
-    `floor` is the last revision of which events may be missing: `since(floor)` is the longest look back."""
+    `floor` is the last revision of which events may be missing: `since(floor)` is the longest look back.
+    `bytes_most` bounds the data of the records after each change (those before it are mostly the same)."""
 
-    __slots__ = ("events", "floor", "retention")
+    __slots__ = ("_weighed", "_weight", "bytes_most", "events", "floor", "retention")
 
-    def __init__(self, floor: Revision = 0, retention: int = 16_384) -> None:
+    def __init__(
+        self, floor: Revision = 0, retention: int = 16_384, bytes_most: int = 32 * 1024 * 1024
+    ) -> None:
         self.events: list[Event] = []
         self.floor = floor
         self.retention = retention
+        self.bytes_most = bytes_most
+        self._weighed = 0
+        self._weight = 0
 
     def since(self, revision: Revision) -> Iterator[Event] | Refusal:
         """All events of the revisions after `revision`, in order; `Refusal.COMPACTED` if some are gone."""
@@ -61,10 +67,24 @@ class Feed:
         return islice(self.events, bisect_right(self.events, revision, key=attrgetter("revision")), None)
 
     def trim(self) -> None:
-        """Lets go of what is beyond the retention.  Called once per payload, so that an event costs an append
-        only."""
-        if len(self.events) <= 2 * self.retention:
-            return
-        self.floor = self.events[-self.retention - 1].revision
-        # A revision is kept whole or not at all: a reader must never see half of a transaction.
-        del self.events[: bisect_right(self.events, self.floor, key=attrgetter("revision"))]
+        """Lets go of what is beyond the bounds.  Called once per payload; between two calls events are only
+        appended, or taken away again from the end."""
+        events = self.events
+        self._weight += _weight(events[self._weighed :])
+        gone = len(events) - self.retention if len(events) > 2 * self.retention else 0
+        if self._weight > self.bytes_most:
+            kept = self._weight - _weight(events[:gone])
+            while kept > self.bytes_most // 2:
+                kept -= _weight(events[gone : gone + 1])
+                gone += 1
+        if gone:
+            self.floor = events[gone - 1].revision
+            # A revision is kept whole or not at all: a reader must never see half of a transaction.
+            gone = bisect_right(events, self.floor, key=attrgetter("revision"))
+            self._weight -= _weight(events[:gone])
+            del events[:gone]
+        self._weighed = len(events)
+
+
+def _weight(events: list[Event]) -> int:
+    return sum([len(value) for event in events if (value := event.record.value)])

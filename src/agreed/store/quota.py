@@ -139,8 +139,8 @@ def read_limits(text: bytes | None) -> dict[bytes, int]:
     for pair in _SEPARATORS.split(text or b""):
         name, _, number = pair.partition(b"=")
         number = number.partition(b"=")[0].strip()
-        # Java's longs have 19 digits at most.  (And `int` raises for thousands of digits, which is nothing that
-        # the data of a client may bring about here.)
+        # Java's longs have 19 digits at most.  And `int` raises for thousands of digits: a client may write
+        # them, and no node may die of it.
         if number.removeprefix(b"-").isdigit() and len(number) <= 19:
             limits[name.strip()] = int(number)
     return limits
