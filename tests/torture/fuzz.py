@@ -1,0 +1,340 @@
+"""Nonsense on every port: no node may crash, hang, grow without bound, or stop serving an honest client.
+
+    python -m tests.torture.fuzz --inputs 1000000
+
+On the client port: random bytes in place of a handshake, handshakes with flipped bits, and (most of all)
+whole requests of every kind that were cut, stretched, spliced and flipped behind a good handshake.  On the
+peer port: random bytes, broken frames, and good frames around spoilt messages, with a checksum that fits.
+In between an honest client creates, reads and deletes, with a deadline; what nonsense happened to create is
+swept away.  The memory of each node is measured after a tenth of the inputs and at the end.
+"""
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing.sharedctypes import Synchronized
+from typing import NamedTuple
+
+import google_crc32c
+
+from agreed.wire.peer import codec, messages
+from tests.acceptance.cluster import SUPER_DIGEST, Cluster, Node
+from tests.acceptance.jute import Reader, Writer
+from tests.acceptance.raw_client import Closed, RawClient, Silent, connect
+from tests.acceptance.requests import AnyRequest, CloseSession, Create, Delete, Read
+from tests.differential.compare import PeerTraits
+from tests.differential.generate import Generator
+from tests.differential.script import Send
+
+ROOT = "/fuzz"
+REQUESTS_A_CONNECTION = 100
+THROWERS = 2
+GROWTH_LIMIT_BYTES = 256 * 1024 * 1024
+HONEST_DEADLINE_S = 10.0
+
+
+@dataclass
+class Outcome:
+    inputs: int = 0
+    honest: int = 0
+    slowest_s: float = 0.0
+    first_bytes: dict[str, int] = field(default_factory=dict)
+    last_bytes: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        memory = ", ".join(
+            f"{name} {self.first_bytes.get(name, 0) >> 20} -> {size >> 20} MiB"
+            for name, size in self.last_bytes.items()
+        )
+        return (
+            f"{self.inputs} inputs; an honest client was served {self.honest} times, at worst in"
+            f" {self.slowest_s * 1000:.0f} ms; memory: {memory}; {len(self.problems)} problems"
+        )
+
+
+# --- what is thrown -----------------------------------------------------------------------------------------
+
+
+def whole_requests(seed: int) -> list[tuple[int, bytes]]:
+    """Codes and bodies of some thousand requests of every kind, as the differential test draws them."""
+    found: list[tuple[int, bytes]] = []
+    for number in range(300):
+        script = Generator(f"fuzz:{seed}:{number}", PeerTraits((3, 9, 3))).script()
+        sends = [step for step in script.steps if isinstance(step, Send)]
+        found += [(request.code, request.body(ROOT, 0)) for step in sends for request in step.requests]
+    return found
+
+
+class Mutator:
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+
+    def spoil(self, data: bytes) -> bytes:
+        """Like `data`, with one to three things wrong."""
+        spoilt = bytearray(data or b"\0")
+        for _ in range(self._dice.choice((1, 1, 2, 3))):
+            self._one_thing(spoilt)
+        return bytes(spoilt)
+
+    def _one_thing(self, data: bytearray) -> None:
+        dice = self._dice
+        if not data:
+            return
+        at = dice.randrange(len(data))
+        kind = dice.randrange(7)
+        if kind == 0:
+            data[at] ^= 1 << dice.randrange(8)
+        elif kind == 1:
+            data[at] = dice.choice((0, 0x7F, 0x80, 0xFF))
+        elif kind == 2:
+            del data[at:]
+        elif kind == 3:
+            data[at:at] = dice.randbytes(dice.randrange(1, 9))
+        elif kind == 4:
+            del data[at : at + dice.randrange(1, 9)]
+        elif kind == 5:
+            length = dice.choice((-1, -2, 0, 1, 0x7FFFFFFF, -0x80000000, len(data), 1 << 20))
+            data[at : at + 4] = length.to_bytes(4, "big", signed=True)
+        else:
+            data += data[at : at + 64]
+
+
+PEER_MESSAGES = (
+    messages.OperatorHello(messages.PROTOCOL_VERSION),
+    messages.StatusRequest(),
+    messages.Forward(3, b"batch" * 10),
+)
+
+
+class Ports(NamedTuple):
+    client: int
+    peer: int
+
+
+class Thrower:
+    """One connection after the other, each with as much nonsense as it takes."""
+
+    def __init__(self, nodes: list[Ports], seed: int) -> None:
+        self._nodes = nodes
+        self._dice = dice = random.Random(seed)
+        self._mutator = Mutator(dice)
+        self._requests = whole_requests(seed)
+
+    def throw(self) -> int:
+        """Returns how many inputs it was."""
+        node = self._dice.choice(self._nodes)
+        chance = self._dice.random()
+        if chance < 0.12:
+            return self._send(node.peer, self._peer_nonsense())
+        if chance < 0.24:
+            return self._send(node.client, self._handshake_nonsense())
+        return self._requests_nonsense(node)
+
+    def _peer_nonsense(self) -> Iterator[bytes]:
+        dice = self._dice
+        if dice.random() < 0.2:
+            yield dice.randbytes(dice.randrange(1, 400))
+            return
+        if dice.random() < 0.7:
+            yield codec.encode(PEER_MESSAGES[0])
+        for _ in range(dice.randrange(1, 6)):
+            frame = codec.encode(dice.choice(PEER_MESSAGES))
+            if dice.random() < 0.5:
+                yield self._mutator.spoil(frame)
+            else:
+                body = self._mutator.spoil(frame[codec.HEADER.size :])
+                yield codec.HEADER.pack(len(body), google_crc32c.value(body)) + body
+
+    def _handshake_nonsense(self) -> Iterator[bytes]:
+        dice = self._dice
+        if dice.random() < 0.5:
+            yield dice.randbytes(dice.randrange(1, 200))
+            return
+        body = Writer().int32(0).int64(0).int32(4000).int64(0).buffer(bytes(16)).boolean(False).bytes()
+        yield self._mutator.spoil(Writer().buffer(body).bytes())
+        yield dice.randbytes(dice.randrange(1, 60))
+
+    def _send(self, port: int, inputs: Iterator[bytes]) -> int:
+        count = 0
+        client = RawClient(port, timeout_s=5)
+        try:
+            for data in inputs:
+                count += 1
+                client.send_bytes(data)
+        except (Closed, Silent):
+            pass
+        client.close()
+        return count
+
+    def _requests_nonsense(self, node: Ports) -> int:
+        client = connect(node.client, timeout_ms=4000)
+        packet = b""
+        for _ in range(REQUESTS_A_CONNECTION):
+            code, body = self._dice.choice(self._requests)
+            frame = RawClient.request(client.next_xid(), code, self._mutator.spoil(body))
+            packet += self._mutator.spoil(frame) if self._dice.random() < 0.05 else frame
+        try:
+            client.send_bytes(packet + RawClient.request(client.next_xid(), CloseSession().code))
+            client.end_of_stream()  # a spoilt length would let the server wait for more
+            while True:
+                client.receive()
+        except (Closed, Silent, IndexError):
+            pass
+        client.close()
+        return REQUESTS_A_CONNECTION
+
+
+def throw_many(nodes: list[Ports], seed: int, thrown: Synchronized[int], wanted: int) -> None:
+    """The life of one throwing process.  A connection that is refused or cut is what nonsense deserves."""
+    thrower = Thrower(nodes, seed)
+    while thrown.value < wanted:
+        count = 0
+        try:
+            count = thrower.throw()
+        except (Closed, Silent, OSError):
+            time.sleep(0.01)
+        with thrown.get_lock():
+            thrown.value += count
+
+
+# --- who is honest ------------------------------------------------------------------------------------------
+
+
+class Honest:
+    """A client that wants nothing special, and wants it soon."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+        self._number = 0
+
+    def be_served(self) -> float:
+        """Seconds for a creation, a read and a deletion on a new connection to each node in turn."""
+        self._number += 1
+        node = self._nodes[self._number % len(self._nodes)]
+        started = time.monotonic()
+        client = connect(node.client_port, timeout_s=HONEST_DEADLINE_S)
+        path = f"/honest-{self._number}"
+        requests: tuple[AnyRequest, ...] = (Create(path, b"honest"), Read(4, path), Delete(path))
+        for request in requests:
+            reply = client.call(request.code, request.body("", 0))
+            if reply.err:
+                raise AssertionError(f"{type(request).__name__} of an honest client: error {reply.err}")
+        client.call(CloseSession().code)
+        client.close()
+        return time.monotonic() - started
+
+    def sweep(self) -> None:
+        """Take away what nonsense has made, so that memory can be judged."""
+        client = connect(self._nodes[0].client_port, timeout_s=HONEST_DEADLINE_S)
+        client.call(100, Writer().int32(0).text("digest").buffer(b"super:test").bytes(), xid=-4)
+        for path in (*self._below(client, ROOT), ROOT):
+            client.call(2, Delete(path).body("", 0))
+        client.call(1, Create(ROOT).body("", 0))
+        client.close()
+
+    def _below(self, client: RawClient, path: str) -> list[str]:
+        """Every descendant, children before parents."""
+        reply = client.call(8, Read(8, path).body("", 0))
+        if reply.err:
+            return []
+        reader = Reader(reply.body)
+        found: list[str] = []
+        for name in reader.vector(reader.text):
+            found += [*self._below(client, f"{path}/{name}"), f"{path}/{name}"]
+        return found
+
+
+def check_nodes(cluster: Cluster, outcome: Outcome) -> None:
+    for node in cluster.nodes:
+        if not node.running:
+            outcome.problems.append(f"{node.name} ended\n{node.log_tail()}")
+        elif "Traceback" in node.log_file.read_text("utf-8", "replace"):
+            outcome.problems.append(f"{node.name} tells of an exception nobody caught\n{node.log_tail(80)}")
+
+
+def judge_memory(outcome: Outcome) -> None:
+    for name, last in outcome.last_bytes.items():
+        growth = last - outcome.first_bytes[name]
+        if growth > GROWTH_LIMIT_BYTES:
+            outcome.problems.append(f"{name} grew by {growth >> 20} MiB")
+
+
+def run(inputs: int, seed: int = 1, *, nodes: int = 3, tell: bool = False) -> Outcome:
+    outcome = Outcome()
+    thrown: Synchronized[int] = multiprocessing.Value("q", 0)
+    with Cluster(nodes, options=["--super-digest", SUPER_DIGEST]) as cluster:
+        honest = Honest(cluster.nodes)
+        honest.sweep()
+        ports = [Ports(node.client_port, node.peer_port) for node in cluster.nodes]
+        throwers = [
+            multiprocessing.Process(target=throw_many, args=(ports, seed + turn, thrown, inputs), daemon=True)
+            for turn in range(THROWERS)
+        ]
+        for thrower in throwers:
+            thrower.start()
+        try:
+            watch_over(cluster, honest, thrown, inputs, outcome, tell)
+        finally:
+            for thrower in throwers:
+                thrower.terminate()
+                thrower.join()
+        outcome.last_bytes = {node.name: node.resident_bytes() for node in cluster.nodes if node.running}
+        judge_memory(outcome)
+    return outcome
+
+
+def watch_over(
+    cluster: Cluster,
+    honest: Honest,
+    thrown: Synchronized[int],
+    inputs: int,
+    outcome: Outcome,
+    tell: bool,
+) -> None:
+    """Be honest while others are not, until all is thrown or something is wrong."""
+    told = time.monotonic()
+    stuck_since, last = time.monotonic(), 0
+    while outcome.inputs < inputs and not outcome.problems:
+        try:
+            outcome.slowest_s = max(outcome.slowest_s, honest.be_served())
+            outcome.honest += 1
+            if outcome.honest % 10 == 0:
+                honest.sweep()
+                check_nodes(cluster, outcome)
+        except (Closed, Silent, OSError, AssertionError) as problem:
+            outcome.problems.append(f"not served: {problem!r}\n{cluster.logs()}")
+        outcome.inputs = thrown.value
+        if not outcome.first_bytes and outcome.inputs >= inputs // 10:
+            outcome.first_bytes = {node.name: node.resident_bytes() for node in cluster.nodes}
+        if outcome.inputs > last:
+            stuck_since, last = time.monotonic(), outcome.inputs
+        elif time.monotonic() > stuck_since + 30:
+            outcome.problems.append("for 30 s no server has taken any input")
+        if tell and time.monotonic() > told + 10:
+            told = time.monotonic()
+            print(f"{outcome.inputs} inputs, {outcome.honest} honest visits", file=sys.stderr, flush=True)
+        time.sleep(0.1)
+    check_nodes(cluster, outcome)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.torture.fuzz", description=__doc__)
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--nodes", type=int, default=3)
+    options = parser.parse_args()
+    outcome = run(options.inputs, options.seed, nodes=options.nodes, tell=True)
+    for problem in outcome.problems:
+        print(problem)
+    print(outcome)
+    return 1 if outcome.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
