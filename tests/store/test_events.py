@@ -29,7 +29,7 @@ def test_a_reader_continues_after_the_revision_he_knows() -> None:
 
 
 def test_what_was_before_a_snapshot_is_not_known() -> None:
-    feed = Feed(floor=10)
+    feed = Feed(compacted=10)
     feed.events.append(event(11))
     assert read(feed, 9) is Refusal.COMPACTED
     assert read(feed, 10) == [11]
@@ -39,7 +39,7 @@ def test_a_revision_is_kept_whole_or_not_at_all() -> None:
     feed = Feed(retention=2)
     feed.events += [event(1), event(2), event(2), event(2), event(3)]
     feed.trim()
-    assert feed.floor == 2
+    assert feed.compacted == 2
     assert read(feed, 2) == [3]
     assert read(feed, 1) is Refusal.COMPACTED
 

@@ -105,7 +105,8 @@ MUTANTS: list[tuple[str, str, Callable[[Store], object]]] = [
     ("flat_keys_and_leases_agree", "not in its set", lambda s: lease(s, 5).flat_keys.clear()),
     ("flat_keys_and_leases_agree", "a claim", lambda s: lease(s, 5).flat_keys.update({b"k": None})),
     ("feed_is_in_order", "out of order", lambda s: s.feed.events.reverse()),
-    ("feed_is_in_order", "at its floor", lambda s: setattr(s.feed, "floor", s.feed.events[0].revision)),
+    ("feed_is_in_order", "not above its beginning", lambda s: setattr(
+        s.feed, "compacted", s.feed.events[0].revision)),
 ]  # fmt: skip
 
 

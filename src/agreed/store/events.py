@@ -1,7 +1,7 @@
 """The one feed of changes: every watch of every wire protocol is a view of it.
 
-The feed keeps the newest events in memory, whole revisions only.  It can be read from any revision above its
-`floor`; below, the answer is COMPACTED, and the reader has to look at the present state instead.  It is each
+The feed keeps the newest events in memory, whole revisions only.  It can be read from the revision `compacted`
+on; before that the answer is COMPACTED, and the reader has to look at the present state instead.  It is each
 node's own: how far back it reaches is not agreed upon, and a node that was restored from a snapshot starts
 with an empty one.
 """
@@ -45,16 +45,16 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 class Feed:
     """The newest `retention` events, sometimes up to twice as many, and fewer where their data is large.
 
-    `floor` is the last revision of which events may be missing: `since(floor)` is the longest look back.
+    `compacted` is the last revision of which events may be missing: `since(compacted)` looks back farthest.
     `bytes_most` bounds the data of the records after each change (those before it are mostly the same)."""
 
-    __slots__ = ("_weighed", "_weight", "bytes_most", "events", "floor", "retention")
+    __slots__ = ("_weighed", "_weight", "bytes_most", "compacted", "events", "retention")
 
     def __init__(
-        self, floor: Revision = 0, retention: int = 16_384, bytes_most: int = 32 * 1024 * 1024
+        self, compacted: Revision = 0, retention: int = 16_384, bytes_most: int = 32 * 1024 * 1024
     ) -> None:
         self.events: list[Event] = []
-        self.floor = floor
+        self.compacted = compacted
         self.retention = retention
         self.bytes_most = bytes_most
         self._weighed = 0
@@ -62,7 +62,7 @@ class Feed:
 
     def since(self, revision: Revision) -> Iterator[Event] | Refusal:
         """All events of the revisions after `revision`, in order; `Refusal.COMPACTED` if some are gone."""
-        if revision < self.floor:
+        if revision < self.compacted:
             return Refusal.COMPACTED
         return islice(self.events, bisect_right(self.events, revision, key=attrgetter("revision")), None)
 
@@ -78,9 +78,9 @@ class Feed:
                 kept -= _weight(events[gone : gone + 1])
                 gone += 1
         if gone:
-            self.floor = events[gone - 1].revision
+            self.compacted = events[gone - 1].revision
             # A revision is kept whole or not at all: a reader must never see half of a transaction.
-            gone = bisect_right(events, self.floor, key=attrgetter("revision"))
+            gone = bisect_right(events, self.compacted, key=attrgetter("revision"))
             self._weight -= _weight(events[:gone])
             del events[:gone]
         self._weighed = len(events)

@@ -179,7 +179,7 @@ def flat_keys_and_leases_agree(state: State) -> Iterator[str]:
 
 
 def feed_is_in_order(state: State) -> Iterator[str]:
-    last = state.feed.floor
+    last = state.feed.compacted
     for position, event in enumerate(state.feed.events):
         lowest = last if position else last + 1
         if not lowest <= event.revision <= state.revision:

@@ -204,7 +204,7 @@ class Reader:
         state.stamp_ms = header.stamp_ms
         state.configuration = header.configuration
         state.flat.history.compacted = header.compacted
-        state.feed = Feed(floor=header.revision)
+        state.feed = Feed(compacted=header.revision)
 
     def _put_tree(self, piece: TreePiece) -> None:
         records = self._state.tree.records
