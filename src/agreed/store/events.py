@@ -1,6 +1,6 @@
 """The one feed of changes: every watch of every wire protocol is a view of it.
 
-The feed keeps the newest events in memory, whole revisions only.  It can be read from the revision `compacted`
+The feed keeps the newest events in memory, whole revisions only.  It can be read from revision `compacted`
 on; before that the answer is COMPACTED, and the reader has to look at the present state instead.  It is each
 node's own: how far back it reaches is not agreed upon, and a node that was restored from a snapshot starts
 with an empty one.
