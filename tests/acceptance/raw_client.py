@@ -81,13 +81,6 @@ class RawClient:
         except OSError as problem:
             raise Closed(str(problem)) from None
 
-    def end_of_stream(self) -> None:
-        """Say that nothing more will come; what the server still says can be heard."""
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError as problem:
-            raise Closed(str(problem)) from None
-
     def _fill(self) -> None:
         try:
             piece = self._socket.recv(262144)
