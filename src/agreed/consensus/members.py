@@ -115,6 +115,10 @@ def decode_members(payload: bytes) -> Members:
     return members
 
 
+IN_FORCE_ALREADY = "this very set is in force already"
+"""What `SetVoters` is told that would change nothing; for who asks twice that is as good as done."""
+
+
 # --- the algebra of changes: members x change -> refusal, or the set to append next --------------------
 
 
@@ -169,7 +173,7 @@ def _refuse_set(members: Members, change: SetVoters) -> str | None:
     if reason is not None:
         return reason
     if wanted == members:
-        return "this very set is in force already"
+        return IN_FORCE_ALREADY
     known = everybody(members)
     for member in change.voters + change.learners:
         held = known.get(member.name)

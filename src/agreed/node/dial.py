@@ -135,6 +135,7 @@ class Peers:
 
 def peer_host_and_port(address: str) -> tuple[str, int]:
     """`host:port`; a second port, which ZooKeeper has for elections, is not needed here."""
-    if address.count(":") == 2 and not address.startswith("["):
+    behind_brackets = address.rpartition("]")[2]
+    if behind_brackets.count(":") == 2:
         address = address.rsplit(":", 1)[0]
     return split_address(address)

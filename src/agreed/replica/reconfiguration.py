@@ -25,6 +25,7 @@ from agreed.wire.zookeeper.config_text import (
     Role,
     Server,
     changed,
+    election_port_of,
     parse_ensemble,
     print_ensemble,
 )
@@ -46,8 +47,7 @@ def _server(member: Member, position: int, role: Role) -> Server:
         server_number(member.name, position),
         host.strip("[]"),
         int(quorum_port),
-        # Where a ZooKeeper server has a second port for elections, ours has one for everything.
-        int(election_port or quorum_port),
+        int(election_port) if election_port else election_port_of(int(quorum_port)),
         role,
         client_host.strip("[]") or ANY_ADDRESS,
         int(client_port) if client_port else None,
@@ -121,7 +121,9 @@ def members_change(
 def _member(
     server: Server, standing: tuple[Server, Member] | None, name: NodeId, strangers: Mapping[NodeId, Member]
 ) -> Member:
-    address = f"{_bracketed(server.host)}:{server.quorum_port}:{server.election_port}"
+    address = f"{_bracketed(server.host)}:{server.quorum_port}"
+    if server.election_port != election_port_of(server.quorum_port):
+        address += f":{server.election_port}"
     client_address = (
         "" if server.client_port is None else f"{_bracketed(server.client_host)}:{server.client_port}"
     )

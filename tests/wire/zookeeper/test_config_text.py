@@ -12,6 +12,7 @@ from agreed.wire.zookeeper.config_text import (
     Role,
     Server,
     changed,
+    election_port_of,
     parse_ensemble,
     parse_server,
     print_ensemble,
@@ -133,6 +134,20 @@ def test_who_leaves_makes_room_for_who_joins():
     assert [server.number for server in changed((ONE, TWO), heir, "2")] == [1, 4]
     with pytest.raises(MalformedInput, match="same address"):
         changed((ONE, TWO), heir, "")
+
+
+@pytest.mark.parametrize(
+    ("peer", "election"), [(2888, 3888), (1, 1001), (64535, 65535), (64536, 63536), (65535, 64535)]
+)
+def test_the_port_shown_for_elections_is_a_port_and_never_the_peer_port(peer, election):
+    assert election_port_of(peer) == election
+
+
+def test_a_port_that_is_only_shown_for_elections_is_in_nobodys_way():
+    neighbours = "server.1=h:7000:8000,server.2=h:8000:9000"
+    assert [server.number for server in parse_ensemble(neighbours).servers] == [1, 2]
+    with pytest.raises(MalformedInput, match="same address"):
+        parse_ensemble("server.1=h:7000:8001,server.2=h:8001:9001")
 
 
 def test_several_join_and_leave_at_once():

@@ -32,6 +32,7 @@ from agreed.errors import MalformedInput
 ANY_ADDRESS: Final = "0.0.0.0"
 _PORT_MAX: Final = 65535
 _NUMBER_MAX: Final = 2**63 - 1
+_ELECTION_PORT_DISTANCE: Final = 1000
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+(?:%[0-9A-Za-z._-]+)?\]|[^\s:;,=|\[\]]+)"
 _SERVER = re.compile(
@@ -64,6 +65,17 @@ class Ensemble(msgspec.Struct, frozen=True):
 
     servers: tuple[Server, ...]
     version: int | None
+
+
+def election_port_of(peer_port: int) -> int:
+    """The port shown for the elections of a node of ours, which has one port for everything.
+
+    It must not be the peer port: Java's clients read the text too, and refuse a server that has one port for
+    both (`config -c` of their shell fails, and Curator, which follows the text, reports an error with every
+    change).  The distance is that of ZooKeeper's customary 2888 and 3888.
+    """
+    beyond = peer_port + _ELECTION_PORT_DISTANCE
+    return beyond if beyond <= _PORT_MAX else peer_port - _ELECTION_PORT_DISTANCE
 
 
 def parse_server(number: int, address: str) -> Server:
@@ -155,15 +167,17 @@ def _parse_line(line: str) -> Server:
 def _checked(servers: Iterable[Server]) -> tuple[Server, ...]:
     """In the order of their numbers; two servers on one address could not both listen there.
 
-    One server may name one port twice: ours need only one for replication and elections."""
+    One server may name one port twice: ours need only one for replication and elections.  And a port for
+    elections that is only shown is in nobody's way: else neighbours on the ports 7000 and 8000 were refused.
+    """
     ordered = tuple(sorted(servers, key=lambda server: server.number))
     if not any(server.role is Role.PARTICIPANT for server in ordered):
         raise MalformedInput("nobody would be left to vote")
     taken: dict[tuple[str, int], int] = {}
     for server in ordered:
-        addresses = {(server.host, server.quorum_port), (server.host, server.election_port)}
-        for address in addresses:
-            other = taken.setdefault(address, server.number)
+        ports = {server.quorum_port, server.election_port} - {election_port_of(server.quorum_port)}
+        for port in ports:
+            other = taken.setdefault((server.host, port), server.number)
             if other != server.number:
                 raise MalformedInput(f"servers {other} and {server.number} have the same address")
     return ordered
