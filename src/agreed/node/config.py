@@ -235,7 +235,7 @@ class Config:
     )
     lease_reads: bool = knob(
         a_switch,
-        True,
+        False,
         "switch",
         "The leader may answer linearizable reads without asking around while a majority has heard it "
         "recently. Relies on `clock_rate_bound`; off: every batch of such reads costs a round trip to a "

@@ -163,6 +163,7 @@ class _Node:
         )
         replica = Replica(
             config.name,
+            recovered.identity.identity,
             recovered.identity.life,
             settings(config),
             raft,

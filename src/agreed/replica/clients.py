@@ -35,7 +35,8 @@ READ = Gate(True)
 
 
 class Client:
-    """`lease` is the session, 0 before the handshake; `closed` once nothing may be written to it any more."""
+    """`lease` is the session, 0 before the handshake; `ready` while requests may be looked at as they come;
+    `closed` once nothing may be written to it any more."""
 
     __slots__ = (
         "address",
@@ -55,6 +56,7 @@ class Client:
         "port",
         "queue",
         "read_only",
+        "ready",
         "received",
         "sasl",
         "sent",
@@ -82,6 +84,7 @@ class Client:
         self.credentials: tuple[Credential, ...] = ()
         self.sasl: object | None = None
         self.read_only = False
+        self.ready = False
         self.queue: deque[tuple[int, Any, Gate]] = deque()
         self.out: list[bytes] = []
         self.received = 0

@@ -24,7 +24,7 @@ from agreed.consensus import machine as consensus
 from agreed.consensus.machine import Entry, EntryKind
 from agreed.consensus.members import Members
 from agreed.replica import events
-from agreed.replica.clients import Client, Errand
+from agreed.replica.clients import WRITE, Client, Errand
 from agreed.replica.events import Effects
 from agreed.replica.founding import all_members
 from agreed.replica.operators import Operators
@@ -49,7 +49,7 @@ from agreed.store.commands import (
 )
 from agreed.store.machine import Store
 from agreed.store.results import LeaseResult, Refusal, Result
-from agreed.types import Index, Instant, LeaseId, NodeId, Revision, Stamp, Term
+from agreed.types import Identity, Index, Instant, LeaseId, NodeId, Revision, Stamp, Term
 from agreed.wire.peer.messages import ChangeAnswer, ChangeAsked, DigestReport, Forward, Heard
 
 PROPOSALS_UNDER_WAY = 4
@@ -75,6 +75,7 @@ class Replica:
     def __init__(
         self,
         name: NodeId,
+        identity: Identity,
         life: int,
         settings: Settings,
         machine: consensus.Machine,
@@ -86,6 +87,9 @@ class Replica:
         wall_ms: Stamp,
     ) -> None:
         self.name = name
+        self.origin = f"{name}.{identity:x}"
+        """Who asks, in the log: a member that lost its disk begins its lives anew, and must not take what its
+        predecessor of the same name had asked for its own."""
         self.settings = settings
         self.machine = machine
         self.store = store
@@ -98,7 +102,7 @@ class Replica:
         self.leads_since = now
         self.wake: Instant | None = now
         self.problem: str | None = None
-        self.requests = Requests(name, life)
+        self.requests = Requests(self.origin, life)
         self.reads = Reads()
         self.expiry = Expiry()
         self.checkpoint = CheckpointTrigger(settings.snapshot_entries, settings.snapshot_bytes)
@@ -310,12 +314,16 @@ class Replica:
                 return False
         checkpoint = False
         origin = batch.origin
-        mine = origin == self.name and batch.life == self.requests.life
+        mine = origin == self.origin and batch.life == self.requests.life
         tickets = self.requests.tickets
         execute = store.execute
         fresh = store.fresh
         zookeeper = self.zookeeper
         for command in commands:
+            if mine:
+                ticket = tickets[0]
+                if isinstance(ticket, Client) and not ticket.closed and ticket.queue[0][2] is not WRITE:
+                    zookeeper.overtaken(ticket)
             result = execute(command, origin)
             if fresh:
                 zookeeper.notify(fresh)
@@ -342,7 +350,7 @@ class Replica:
         if isinstance(result, LeaseResult):
             if self.machine.leads:
                 self.expiry.add(result.lease, result.ttl_ms, self.now)
-            if origin != self.name:
+            if origin != self.origin:
                 self.zookeeper.lease_left(result.lease, "its session moved to another node")
             return
         assert isinstance(command, RevokeLease | ExpireLease)
@@ -424,7 +432,7 @@ class Replica:
         self.zookeeper.drop_all("this node took over a snapshot of the leader")
         self.store = self.snapshot_in.finish()
         self.applied = self.snapshot_index = event.mark.index
-        self.requests.forget(self.store.once.last(self.name, self.requests.life))
+        self.requests.forget(self.store.once.last(self.origin, self.requests.life))
         self.checkpoint.taken()
         self.machine.step(consensus.SnapshotInstalled(event.mark))
         self.log("info", f"took over the leader's snapshot at index {event.mark.index}")

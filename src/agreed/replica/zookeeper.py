@@ -14,9 +14,10 @@ before it (`clients.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agreed.consensus.members import IN_FORCE_ALREADY
 from agreed.errors import MalformedInput
 from agreed.replica import events
 from agreed.replica.clients import READ, WRITE, Client, Errand, Gate
@@ -110,7 +111,9 @@ class ZooKeeperClients:
             PingRequest: self._local,
         }
         for kind in READS:
-            self._handlers[kind] = self._read
+            # Not those with a handler of their own: a `sync` that were answered like a read would promise
+            # what only a confirmed read index can.
+            self._handlers.setdefault(kind, self._read)
         self._results: dict[type, Callable[[Client, int, Any, Result], None]] = {
             ConnectRequest: self._connected,
             AuthRequest: self._authenticated,
@@ -153,29 +156,34 @@ class ZooKeeperClients:
         client.heard_at = replica.now
         client.received += len(requests)
         replica.requests.waiting_bytes += len(data)
-        if not client.lease:
+        if client.ready:
+            self._take_in(client, iter(requests))
+        else:
             self._received_early(client, requests)
-            return
-        handlers = self._handlers
-        for xid, request in requests:
-            handlers[type(request)](client, xid, request)
-            if client.closed:
-                return
         if len(client.queue) > MAX_QUEUE or len(replica.requests.tickets) > MAX_TICKETS:
             self._pause(client)
 
-    def _received_early(self, client: Client, requests: Sequence[tuple[int, object]]) -> None:
-        """Before the session stands: the handshake or a word is answered, the rest is kept for later."""
+    def _take_in(self, client: Client, requests: Iterator[tuple[int, Any]]) -> None:
+        handlers = self._handlers
         for xid, request in requests:
+            handlers[type(request)](client, xid, request)
+            if not client.ready:
+                self._received_early(client, requests)
+                return
+
+    def _received_early(self, client: Client, requests: Iterable[tuple[int, object]]) -> None:
+        """Before the session stands, the handshake or a word is answered and the rest is kept for later; so
+        is what comes behind a reconfig."""
+        for xid, request in requests:
+            if client.closed:
+                return
             early = self._early.get(client.id)
-            if client.lease or early is None:
+            if early is None:
                 self._handlers[type(request)](client, xid, request)
             else:
                 early.append((xid, request))
                 if len(early) > MAX_QUEUE:
                     self._pause(client)
-            if client.closed:
-                return
 
     def closed(self, event: events.ClientClosed) -> None:
         client = self._clients.get(event.client)
@@ -221,6 +229,7 @@ class ZooKeeperClients:
 
     def _remove(self, client: Client) -> None:
         client.closed = client.closing = True
+        client.ready = False
         self._clients.pop(client.id, None)
         self._early.pop(client.id, None)
         client.queue.clear()
@@ -303,8 +312,14 @@ class ZooKeeperClients:
             queue.popleft()
             self._answer(client, xid, request)
 
-    def _wait(self, client: Client, xid: int, request: object, gate: Gate) -> None:
-        client.queue.append((xid, request, gate))
+    def overtaken(self, client: Client) -> None:
+        """A write of this client is about to be applied, and reads that it asked for before still wait for
+        their barrier.  They need it no longer: whatever was acknowledged before they were asked for stands
+        before the write in the log, so it is applied; and one moment later they would see the write."""
+        queue = client.queue
+        while queue and queue[0][2] is not WRITE:
+            xid, request, _ = queue.popleft()
+            self._answer(client, xid, request)
 
     def _local(self, client: Client, xid: int, request: object) -> None:
         """Answered without looking at the store's newest state, but in its turn."""
@@ -389,17 +404,26 @@ class ZooKeeperClients:
         if isinstance(change, ErrorCode):
             self._local(client, xid, change)
             return
-        gate = Gate(False)
-        place = (xid, request, gate)
+        place = (xid, request, Gate(False))
         client.queue.append(place)
+        # What comes behind it is not looked at before: a write would be applied, and could not be answered.
+        client.ready = False
+        self._early[client.id] = []
 
         def answered(refusal: str | None, revision: int) -> None:
             if client.closed:
                 return
-            if refusal is not None:
+            if refusal == IN_FORCE_ALREADY:
+                # A reconfig may be asked for twice, as where the answer to the first was lost.  The leader
+                # has said so, and this node may not have heard of it yet: hence the barrier.
+                again = GetDataRequest(CONFIG_PATH, False)
+                self._replace(client, place, (xid, again, replica.reads.gate(client)))
+                self._begin(client)
+            elif refusal is not None:
                 replica.log("warning", f"reconfig was refused: {refusal}")
                 self._replace(client, place, (xid, _reconfig_error(refusal), READ))
                 self.drain(client)
+                self._begin(client)
             else:
                 replica.when_applied(revision, shown)
 
@@ -408,6 +432,7 @@ class ZooKeeperClients:
             if not client.closed:
                 self._replace(client, place, (xid, GetDataRequest(CONFIG_PATH, False), READ))
                 self.drain(client)
+                self._begin(client)
 
         replica.operators.change(change, answered)
 
@@ -468,11 +493,9 @@ class ZooKeeperClients:
         self._begin(client)
 
     def _begin(self, client: Client) -> None:
-        """What came behind the handshake may be looked at now."""
-        for xid, request in self._early.pop(client.id, []):
-            self._handlers[type(request)](client, xid, request)
-            if client.closed:
-                return
+        """What came behind the handshake, or behind a reconfig, may be looked at now."""
+        client.ready = True
+        self._take_in(client, iter(self._early.pop(client.id, [])))
 
     def _connect_read_only(self, client: Client, request: ConnectRequest) -> None:
         """Without a quorum nothing can be granted: the session is this node's own, or one it knows."""
@@ -488,7 +511,7 @@ class ZooKeeperClients:
         if request.last_zxid_seen > replica.store.revision:
             self.drop(client, "it has seen more than this node, which has no quorum")
             return
-        client.lease, client.ttl_ms, client.read_only = lease, ttl_ms, True
+        client.lease, client.ttl_ms, client.read_only, client.ready = lease, ttl_ms, True, True
         self._by_lease[lease] = client
         self._send(client, encode_connect_response(ConnectResponse(0, ttl_ms, lease, secret, True)))
 

@@ -5,8 +5,8 @@ before it is ordered.  A command that cannot be done has a result that says whic
 (`results.Refusal`), and changes nothing but the revision.
 
 One entry of the log holds a `Payload`: the leader's time stamp and batches of commands.  A batch comes from
-one node in one of its lives (`origin`, `life`), and its commands are numbered without gaps, so that a batch
-which is sent again after a change of leader is answered and not redone (`once.py`).
+one node (`origin`: its name and identity) in one of its lives (`life`), and its commands are numbered without
+gaps, so that a batch which is sent again after a change of leader is answered and not redone (`once.py`).
 
 `Create`, `SetData`, `Delete`, ... speak of the tree space and check their guards in the order in which a
 ZooKeeper server does; `Transaction` (guards, then, otherwise) speaks of the flat space.
