@@ -194,7 +194,6 @@ class Shell:
                 protocol.transport.close()
         await self._loop.run_in_executor(None, self._writer.stop)
         await self._loop.run_in_executor(None, self._snapshot_thread.shutdown)
-        self._recovered.close()
 
     # --- the disk -------------------------------------------------------------------------------------
 

@@ -189,27 +189,32 @@ class _Node:
         gc.collect()
         gc.freeze()
         shell.start()
-        servers = []
+        servers: list[asyncio.Server] = []
+        try:
+            await self._listen_to_clients(loop, shell, servers)
+            stop = asyncio.ensure_future(self._stop.wait())
+            stopped = asyncio.ensure_future(shell.stopped.wait())
+            await asyncio.wait({stop, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            for server in servers:
+                server.close()
+            if not stopped.done():
+                shell.request_stop()
+                await stopped
+        finally:
+            await shell.close()
+        return shell.exit_code
+
+    async def _listen_to_clients(
+        self, loop: asyncio.AbstractEventLoop, shell: Shell, servers: list[asyncio.Server]
+    ) -> None:
+        config = self._config
         if config.zookeeper is not None:
             servers.append(await _listen(loop, lambda: ClientProtocol(shell), config.zookeeper))
         if config.zookeeper_tls is not None:
-            context = server_context(
-                str(config.tls_certificate),
-                str(config.tls_key),
-                str(config.tls_ca) if config.tls_ca else None,
-            )
+            authority = str(config.tls_ca) if config.tls_ca else None
+            context = server_context(str(config.tls_certificate), str(config.tls_key), authority)
             servers.append(await _listen(loop, lambda: ClientProtocol(shell), config.zookeeper_tls, context))
         self._log.info(f"{config.name} is up; ZooKeeper clients connect to {config.zookeeper}")
-        stop = asyncio.ensure_future(self._stop.wait())
-        stopped = asyncio.ensure_future(shell.stopped.wait())
-        await asyncio.wait({stop, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        for server in servers:
-            server.close()
-        if not stopped.done():
-            shell.request_stop()
-            await stopped
-        await shell.close()
-        return shell.exit_code
 
 
 class _FoundingShell:
