@@ -220,17 +220,17 @@ class Ensemble:
 
     description = "ensemble"
 
-    def __init__(self, size: int = 3, *, keep_directory: Path | None = None) -> None:
+    def __init__(
+        self, size: int = 3, *, keep_directory: Path | None = None, in_memory: bool = False
+    ) -> None:
+        """`in_memory`: the data may lie in memory, where durability is not the question."""
         self._temporary = keep_directory is None
-        parent = "/dev/shm" if self.in_memory and os.access("/dev/shm", os.W_OK) else None
+        parent = "/dev/shm" if in_memory and os.access("/dev/shm", os.W_OK) else None
         self.directory = keep_directory or Path(tempfile.mkdtemp(prefix="ensemble-", dir=parent))
         names = [self.node_name(number) for number in range(1, size + 1)]
         self.nodes = [Node(name, self.directory / name) for name in names]
         for node in self.nodes:
             node.directory.mkdir(parents=True, exist_ok=True)
-
-    in_memory = False
-    """Whether the data may lie in memory: for a peer whose durability is not the question."""
 
     def node_name(self, number: int) -> str:
         return f"n{number}"
@@ -329,9 +329,10 @@ class Cluster(Ensemble):
         *,
         options: Sequence[str] = (),
         keep_directory: Path | None = None,
+        in_memory: bool = False,
         command: Sequence[str] = (sys.executable, "-m", "agreed", "serve"),
     ) -> None:
-        super().__init__(size, keep_directory=keep_directory)
+        super().__init__(size, keep_directory=keep_directory, in_memory=in_memory)
         self._command = list(command)
         self._options = list(options)
 
@@ -395,10 +396,9 @@ class ZooKeeperEnsemble(Ensemble):
     """A real ZooKeeper of 1 (standalone) or more nodes, with every optional feature switched on."""
 
     description = "ZooKeeper ensemble"
-    in_memory = True
 
     def __init__(self, size: int = 1, *, keep_directory: Path | None = None, reconfig: bool = True) -> None:
-        super().__init__(size, keep_directory=keep_directory)
+        super().__init__(size, keep_directory=keep_directory, in_memory=True)
         classpath = zookeeper_classpath()
         if classpath is None:
             raise NotServing(NO_ZOOKEEPER)

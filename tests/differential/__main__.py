@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             tested = stack.enter_context(ZooKeeperEnsemble(options.nodes))
         else:
             tested = stack.enter_context(
-                Cluster(options.nodes, options=["--super-digest", SUPER_DIGEST])
+                Cluster(options.nodes, options=["--super-digest", SUPER_DIGEST], in_memory=True)
             )
         node = chosen_node(tested, options.through)
         traits = PeerTraits(version_of(reference.nodes[0]))

@@ -181,7 +181,18 @@ def odd_creation_in_multi(difference: Difference) -> bool:
     return any(c.acl is None or (c.operation != 21 and c.flags not in range(5)) for c in creations)
 
 
+def null_path(difference: Difference) -> bool:
+    """A single write of a null path."""
+    path = getattr(difference.request, "path", "")
+    return path is None and (difference.field, difference.left, difference.right) == ("err", -8, -5)
+
+
 KNOWN: tuple[Known, ...] = (
+    Known(
+        "a null path: to ZooKeeper it is undecodable (-5) or a bad argument (-8), depending on the operation"
+        " and on what else is wrong; to us it is always undecodable",
+        null_path,
+    ),
     Known(
         "a creation with impossible flags or a null access list inside a multi: ZooKeeper 3.8 and 3.9"
         " disagree among themselves whether the whole request is undecodable (-5) or the one operation is"
@@ -220,8 +231,14 @@ class PeerTraits:
         return self.version >= (3, 9)
 
     @property
-    def creations_in_multi_tell_their_stat(self) -> bool:
-        """3.9 answers a create2 inside a multi as such, 3.8 as a create."""
+    def multi_keeps_operations_apart(self) -> bool:
+        """3.8 answers a create2 inside a multi as a create, and createContainer by its flags; and it puts a
+        body behind an error where it finds a null path."""
+        return self.version >= (3, 9)
+
+    @property
+    def persistent_watches_are_a_kind(self) -> bool:
+        """3.8 takes a persistent watch away with the data watches, and finds those of other clients."""
         return self.version >= (3, 9)
 
     @property

@@ -34,5 +34,5 @@ def twin(zookeeper: Node) -> Iterator[Node]:
 
 @pytest.fixture(scope="session")
 def ours() -> Iterator[Cluster]:
-    with Cluster(3, options=["--super-digest", SUPER_DIGEST]) as cluster:
+    with Cluster(3, options=["--super-digest", SUPER_DIGEST], in_memory=True) as cluster:
         yield cluster

@@ -66,6 +66,7 @@ CREDENTIALS = (
 )
 
 Draw = Callable[[], AnyRequest]
+MultiPart = Create | Delete | SetData | Check | Read | SetAcl
 
 
 class Generator:
@@ -207,6 +208,8 @@ class Generator:
         return Delete(path, self._version())
 
     def _set_data(self) -> SetData:
+        if self._random.random() < 0.01:
+            return SetData(None, b"")
         return SetData(self._path(), self._random.choice(DATA), self._version())
 
     def _set_acl(self) -> SetAcl:
@@ -237,6 +240,8 @@ class Generator:
 
     def _watch_change(self) -> WatchChange:
         dice = self._random
+        if not self._traits.persistent_watches_are_a_kind:
+            return WatchChange(18, self._good_path(), 3)
         return WatchChange(dice.choice((17, 18)), self._good_path(), dice.choice((1, 2, 3, 3)))
 
     def _set_watches(self) -> SetWatches:
@@ -254,23 +259,28 @@ class Generator:
 
     def _multi(self) -> Multi:
         dice = self._random
-        draws: tuple[Callable[[], Create | Delete | SetData | Check | Read | SetAcl], ...] = (
-            *(self._create_in_multi, self._create_in_multi, self._create_other, self._delete, self._set_data),
+        draws: tuple[Callable[[], MultiPart], ...] = (
+            *(self._create, self._create, self._create_other, self._delete, self._set_data),
             *(self._set_data, lambda: Check(self._path(), self._version())),
         )
-        operations = [dice.choice(draws)() for _ in range(dice.choice((0, 1, 2, 2, 3, 3, 4, 5)))]
+        count = dice.choice((0, 1, 2, 2, 3, 3, 4, 5))
+        operations = [self._in_multi(dice.choice(draws)()) for _ in range(count)]
         if dice.random() < 0.02:
             operations.append(dice.choice((self._set_acl, self._read))())
         return Multi(tuple(operations))
 
-    def _create_in_multi(self) -> Create:
-        drawn = self._create()
-        if drawn.operation == 15 and not self._traits.creations_in_multi_tell_their_stat:
-            return msgspec.structs.replace(drawn, operation=1)
-        return drawn
+    def _in_multi(self, drawn: MultiPart) -> MultiPart:
+        if self._traits.multi_keeps_operations_apart:
+            return drawn
+        if drawn.path is None:
+            return msgspec.structs.replace(drawn, path="~/a")
+        if not isinstance(drawn, Create):
+            return drawn
+        plain = drawn.operation == 15 or (drawn.operation == 19 and drawn.flags != 4)
+        return msgspec.structs.replace(drawn, operation=1) if plain else drawn
 
     def _multi_read(self) -> Multi:
-        operations: list[Create | Delete | SetData | Check | Read | SetAcl] = [
+        operations: list[MultiPart] = [
             Read(self._random.choice((4, 8)), self._good_path()) for _ in range(self._random.randrange(5))
         ]
         return Multi(tuple(operations), reading=True)
