@@ -71,7 +71,7 @@ def test_everything_that_hangs_on_it_goes_in_one_revision_in_the_order_of_names(
     for path in ("/p/z", "/p/a"):
         client.create(path, mode=1)
     client.create("/stays")
-    client.execute(Transaction((), (Put(b"k", b"", 1), Put(b"other", b"")), ()))
+    client.execute(Transaction((), (Put(b"l", b"", 1), Put(b"k", b"", 1), Put(b"other", b"")), ()))
     version = cversion(store, "/p")
     store.fresh.clear()
     assert client.close() is Done.DONE
@@ -79,6 +79,7 @@ def test_everything_that_hangs_on_it_goes_in_one_revision_in_the_order_of_names(
         (7, EventKind.DELETED, Space.TREE, b"/p/a"),
         (7, EventKind.DELETED, Space.TREE, b"/p/z"),
         (7, EventKind.DELETED, Space.FLAT, b"k"),
+        (7, EventKind.DELETED, Space.FLAT, b"l"),
     ]
     assert record(store, "/p").children_revision == 7
     assert cversion(store, "/p") == version + 2

@@ -101,6 +101,14 @@ def test_quotas_are_put_back_too(client: Client) -> None:
     assert client.store.tree.quotas.table == {}
 
 
+def test_what_hangs_on_the_session_is_put_back_too(client: Client) -> None:
+    client.create("/old", mode=1)
+    client.multi(Delete(0, b"/old", -1), create("/new", 1), Check(0, b"/absent", -1))
+    assert client.store.leases.ephemerals(client.lease) == [b"/old"]
+    client.close()
+    assert client.store.tree.get(b"/old") is None
+
+
 def test_access_is_asked_as_it_is_at_that_moment(client: Client) -> None:
     locked = Create(0, b"/locked", b"", only(ALL, "digest", "a:b"), 0)
     assert client.multi(locked, create("/locked/x")) == MultiRefused(1, Refusal.NOT_ALLOWED)

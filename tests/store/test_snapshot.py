@@ -14,6 +14,7 @@ from agreed.errors import CorruptData
 from agreed.store.commands import (
     Batch,
     Checkpoint,
+    Compact,
     Create,
     GrantLease,
     Put,
@@ -117,8 +118,11 @@ def store() -> Store:
 
 
 def test_everything_comes_back(store: Store) -> None:
+    store.execute(Compact(3))
     again = restored(pieces(store, 2))
     check(again)
+    assert again.flat.history.compacted == 3
+    assert again.execute(Compact(3)) is Refusal.COMPACTED
     assert (again.revision, again.stamp_ms, again.configuration) == (store.revision, 1_000, b"server.1=...")
     assert again.once.last("n1", 3) == 4
     assert again.leases.ephemerals(1) == [b"/a/e-0000000000"]
