@@ -28,6 +28,7 @@ from agreed.replica.clients import WRITE, Client, Errand
 from agreed.replica.events import Effects
 from agreed.replica.founding import all_members
 from agreed.replica.operators import Operators
+from agreed.replica.proposals import Proposals, fault
 from agreed.replica.reads import Reads
 from agreed.replica.reconfiguration import configuration_text
 from agreed.replica.requests import Requests
@@ -60,15 +61,7 @@ UPKEEP_EVERY_MS = 100
 STOP_WITHIN_MS = 3_000
 """How long a node that is told to stop waits for its last requests and for a new leader."""
 
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Payload)
-
-
-class _Proposal(msgspec.Struct, array_like=True):
-    """`Payload` with its batches as the bytes they came in: a forwarded batch is not decoded on its way."""
-
-    stamp_ms: Stamp
-    batches: list[msgspec.Raw]
 
 
 class Replica:
@@ -113,7 +106,7 @@ class Replica:
         self.effects = Effects()
         self.zookeeper = ZooKeeperClients(self)
         self.operators = Operators(self)
-        self._forwarded: list[tuple[NodeId, bytes]] = []
+        self.proposals = Proposals(name)
         self._seen_leader: tuple[NodeId | None, Term] = (None, 0)
         self.leaderless_since: Instant | None = now
         self._next_upkeep = now
@@ -227,7 +220,7 @@ class Replica:
 
     def _leader_changed(self) -> None:
         leader, term = self._seen_leader = (self.machine.leader, self.machine.term)
-        self._forwarded.clear()
+        self.proposals.clear()
         self.checkpoint.ask_again()
         self.operators.leader_changed()
         if leader is None:
@@ -257,7 +250,8 @@ class Replica:
     def _repeat_requests(self) -> None:
         batches = self.requests.repeat(self.now)
         if self.machine.leads:
-            self._forwarded.extend((self.name, batch) for batch in batches)
+            for batch in batches:
+                self.proposals.add(self.name, batch)
         elif self.machine.leader is not None:
             for batch in batches:
                 self.effects.send.append((self.machine.leader, Forward(self.machine.term, batch)))
@@ -267,21 +261,22 @@ class Replica:
         if machine.leads:
             if machine.last_index - machine.commit >= PROPOSALS_UNDER_WAY:
                 return
-            batch = self.requests.cut(self.now)
-            if batch is not None:
-                self._forwarded.append((self.name, batch))
-            if self._forwarded:
-                forwarded, self._forwarded = self._forwarded, []
-                waiting = {source for source, _ in forwarded if source != self.name}
-                proposal = _Proposal(self.wall_ms, [msgspec.Raw(batch) for _, batch in forwarded])
-                machine.step(consensus.Proposed(_encoder.encode(proposal), tuple(waiting)))
+            if not self.proposals.full and (own := self.requests.cut(self.now)) is not None:
+                self.proposals.add(self.name, own)
+            while self.proposals and machine.last_index - machine.commit < PROPOSALS_UNDER_WAY:
+                machine.step(consensus.Proposed(*self.proposals.next(self.wall_ms)))
         elif machine.leader is not None:
             while (batch := self.requests.cut(self.now)) is not None:
                 self.effects.send.append((machine.leader, Forward(machine.term, batch)))
 
     def _forward_received(self, source: NodeId, message: Forward) -> None:
-        if self.machine.leads:
-            self._forwarded.append((source, message.batch))
+        if not self.machine.leads:
+            return
+        reason = fault(source, message.batch)
+        if reason is None:
+            self.proposals.add(source, message.batch)
+        else:
+            self.log("error", f"a batch that {source} forwards is refused: {reason}")
 
     # --- what is agreed -------------------------------------------------------------------------------
 
