@@ -3,9 +3,8 @@
     python -m tests.consensus.raft.measure [--cycles 20000] [--payload-bytes 4096]
 
 Each cycle is one batch of writes on its way: proposed at the leader, sent, saved by all three, acknowledged,
-committed.  Told are microseconds of `step` and `take` together, for each kind of event on each role: the median,
-for on a shared machine the mean measures the neighbours.
-"""
+committed.  Told are microseconds of `step` and `take` together, for each kind of event on each role: the
+median, for on a shared machine the mean measures the neighbours.  """
 from __future__ import annotations
 
 import argparse
@@ -29,7 +28,8 @@ class Bench:
         names = ("n1", "n2", "n3")
         members = Members(tuple(Member(name, number, "") for number, name in enumerate(names, 1)))
         self.machines = {
-            name: Raft(name, members, Ballot(0, None), None, [], RaftConfig(), FixedDice(), 0) for name in names
+            name: Raft(name, members, Ballot(0, None), None, [], RaftConfig(), FixedDice(), 0)
+            for name in names
         }
         self.queue: deque[tuple[str, Event]] = deque()
         self.spent: dict[str, list[float]] = defaultdict(list)

@@ -1,8 +1,7 @@
 """A stage for a few machines: nothing moves unless it is told to, and everything they do is written down.
 
-Used by the golden scripts (`test_scripts.py`) and by the tests of the paper's rules (`test_paper.py`).  The dice
-always fall in the order of the names, so the first node is the first to lose patience.
-"""
+Used by the golden scripts (`test_scripts.py`) and by the tests of the paper's rules (`test_paper.py`).  The
+dice always fall in the order of the names, so the first node is the first to lose patience.  """
 from __future__ import annotations
 
 from dataclasses import dataclass, field

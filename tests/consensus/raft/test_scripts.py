@@ -2,9 +2,8 @@
 
     GOLDEN=rewrite pytest tests/consensus/raft/test_scripts.py
 
-rewrites what is expected; read the diff before you commit it.  A story's file name is its sentence.  What happens
-in the first block is not told: it sets the scene.
-"""
+rewrites what is expected; read the diff before you commit it.  A story's file name is its sentence.  What
+happens in the first block is not told: it sets the scene.  """
 from __future__ import annotations
 
 import os

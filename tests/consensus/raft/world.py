@@ -158,6 +158,21 @@ class Node:
         return Member(self.name, self.identity, f"{self.name}:1")
 
 
+MISCHIEF = {
+    "propose": 40,
+    "read": 20,
+    "crash": 5,
+    "cut": 5,
+    "heal": 5,
+    "lose": 3,
+    "transfer": 3,
+    "change": 8,
+    "wipe": 1,
+    "quiet": 2,
+}
+"""What may happen at any time, and how much of it; each run multiplies these by dice of its own."""
+
+
 @dataclass
 class Weather:
     """Drawn once a run: what can go wrong in it, and how often (swarm testing)."""
@@ -170,6 +185,7 @@ class Weather:
     punctual: bool = True
     changes: bool = False
     snapshot_every: int = 12
+    weights: dict[str, int] = field(default_factory=lambda: dict(MISCHIEF))
 
     @classmethod
     def draw(cls, dice: random.Random) -> Weather:
@@ -182,6 +198,7 @@ class Weather:
             punctual=dice.random() < 0.7,
             changes=dice.random() < 0.5,
             snapshot_every=dice.choice([4, 12, 1000]),
+            weights={what: weight * dice.choice([0, 1, 1, 4]) for what, weight in MISCHIEF.items()},
         )
 
 
@@ -452,14 +469,19 @@ class World:
         target = self.nodes.get(send.target)
         if target is None or not target.up or frozenset((source.name, target.name)) in self.cut:
             return
-        known = everybody(target.raft.members).get(source.name)
-        if known is not None and known.identity != identity:
-            return
-        if source.up:
-            expected = everybody(source.raft.members).get(target.name)
-            if expected is not None and expected.identity != target.identity:
-                return
-        self.turn(target, Received(source.name, send.message))
+        if source.identity != identity or not source.up:
+            return  # its connections went with it
+        if self.admits(target, source) and self.admits(source, target):
+            self.turn(target, Received(source.name, send.message))
+
+    def admits(self, node: Node, other: Node) -> bool:
+        """Drivers check identities when they connect: another one than our members say is only admitted if it
+        knows newer members than we do, and is one of them."""
+        known = everybody(node.raft.members).get(other.name)
+        if known is None or known.identity == other.identity:
+            return True
+        listed = everybody(other.raft.members).get(other.name) == other.member()
+        return listed and other.raft.log.members_index > node.raft.log.members_index
 
     # --- mischief ---
 
@@ -467,10 +489,10 @@ class World:
         """One thing that may happen at any time."""
         dice = self.dice
         node = self.nodes[dice.choice(list(self.nodes))]
-        what = dice.choices(
-            ["propose", "read", "crash", "cut", "heal", "lose", "transfer", "change", "wipe", "pause"],
-            [40, 20, 4, 4, 4, 3, 3, 8 if self.weather.changes else 0, 1 if self.weather.changes else 0, 1],
-        )[0]
+        weights = self.weather.weights
+        what = dice.choices(list(weights), [weight + 0.01 for weight in weights.values()])[0]
+        if what in ("change", "wipe") and not self.weather.changes:
+            return
         if what == "propose":
             self.propose(node)
         elif what == "read":

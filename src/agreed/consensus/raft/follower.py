@@ -33,19 +33,18 @@ class Follower(Role):
 
     def on_time(self, now: Instant) -> None:
         raft = self.raft
-        if now < raft.election_deadline:
-            return
-        if raft.promotable:
+        if now >= raft.election_deadline and raft.promotable:
             raft.campaign()
-        else:
-            raft.reset_election()
 
     def next_wake(self) -> Instant | None:
         return self.raft.election_deadline if self.raft.promotable else None
 
     def on_members(self) -> None:
-        if self.raft.promotable:
-            self.raft.arm(self.raft.election_deadline)
+        raft = self.raft
+        if raft.promotable and raft.election_deadline <= raft.now:
+            raft.reset_election()  # it was of no interest until now
+        elif raft.promotable:
+            raft.arm(raft.election_deadline)
 
     def on_peer_lost(self, peer: NodeId) -> None:
         """Our leader is probably dead: campaign soon, and do not refuse others who noticed first.

@@ -215,7 +215,8 @@ class RaftState(ABC):
         low, high = self.config.election_timeout_ms
         self.election_timeout_ms = self.dice.between(low, high)
         self.election_deadline = self.now + self.election_timeout_ms
-        self.arm(self.election_deadline)
+        if self.promotable:
+            self.arm(self.election_deadline)
 
     # --- what leaves ---
 
