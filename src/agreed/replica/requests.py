@@ -62,21 +62,32 @@ class Requests:
     def cut(self, now: Instant) -> bytes | None:
         """The next batch to send, encoded, or None where there is nothing or enough is under way."""
         waiting = self._waiting
-        if not waiting or len(self._under_way) >= MAX_BATCHES_UNDER_WAY:
+        if len(self._under_way) >= MAX_BATCHES_UNDER_WAY:
+            return None
+        if not waiting:
+            self.waiting_bytes = 0
             return None
         count = len(waiting)
         if count > MAX_BATCH_COMMANDS or self.waiting_bytes > MAX_BATCH_BYTES:
             count = self._how_many_fit()
-            commands, self._waiting = waiting[:count], waiting[count:]
-        else:
-            commands, self._waiting = waiting, []
+        encoded = self._encoded(count)
+        if len(encoded) > MAX_BATCH_BYTES and count > 1:
+            # What waited behind a handshake was counted when it came, and has not been since.
+            count = self._how_many_fit()
+            encoded = self._encoded(count)
+        self._waiting = waiting[count:]
+        if not self._waiting:
             self.waiting_bytes = 0
-        encoded = _encoder.encode(Batch(self.origin, self.life, self._next, commands))
         if not self._under_way:
             self._moved_at = now
-        self._under_way.append((self._next, len(commands), encoded, now))
-        self._next += len(commands)
+        self._under_way.append((self._next, count, encoded, now))
+        self._next += count
         return encoded
+
+    def _encoded(self, count: int) -> bytes:
+        waiting = self._waiting
+        commands = waiting if count == len(waiting) else waiting[:count]
+        return _encoder.encode(Batch(self.origin, self.life, self._next, commands))
 
     def _how_many_fit(self) -> int:
         """At least one; leaves `waiting_bytes` true for those that stay."""
