@@ -104,7 +104,8 @@ def compare(comparison: Comparison, options: argparse.Namespace) -> int:
     print(
         f"{number + 1} sequences in {time.monotonic() - started:.0f} s: {kinds.total()} with differences"
         f" of {len(kinds)} kinds, {len(comparison.unsteady)} with differences that did not come again"
-        f" ({len(comparison.reference_unsteady)} more where only the reference had changed its mind)"
+        f" ({len(comparison.swept)} more where a container was swept away in between,"
+        f" {len(comparison.reference_unsteady)} where only the reference had changed its mind)"
     )
     for kind, count in kinds.most_common():
         print(f"  {count:5} x {kind}")

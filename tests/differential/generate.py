@@ -189,6 +189,8 @@ class Generator:
         path: str | None = dice.choice(PREFIXES if flags in (2, 3) and dice.random() < 0.8 else NEW_PATHS)
         if dice.random() < 0.06:
             path = dice.choice((*BAD_PATHS, *SYSTEM_PATHS, None))
+            if path in SYSTEM_PATHS:
+                return Create(path, b"", self._acl(), 0, operation)  # a number behind it would make it new
         if dice.random() < 0.03:
             flags = dice.choice((5, 6, 7, 9, -1, 1 << 30))
         return Create(path, dice.choice(DATA), self._acl(), flags, operation)
