@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import pytest
 
+from agreed.store.commands import Check, Create, Delete, GrantLease, Multi, SetData
 from agreed.store.machine import Store
 from agreed.store.records import OPEN_ACL, READ, Permission
+from agreed.store.results import MultiRefused
 from agreed.store.tree import Tree, children_version, signed_32_bits
 from tests.store.talk import Client, record
 
@@ -70,3 +72,19 @@ def test_access_lists_are_forgotten_when_there_were_very_many(monkeypatch: pytes
     assert [tree.intern(acl) for acl in lists] == lists
     assert len(tree.interned) <= 3
     assert tree.intern((Permission(*OPEN_ACL[0]),)) is OPEN_ACL
+
+
+def test_the_size_of_the_data_is_known_without_a_walk():
+    """What `mntr` tells follows every change, and an undone `Multi` leaves no trace of its own."""
+    store = Store()
+    store.begin(1)
+    store.execute(GrantLease(7, 10_000, b"secret", ()), "n1")
+    store.execute(Create(7, b"/a", b"12345", None, 0), "n1")
+    store.execute(Create(7, b"/a/b", None, None, 0), "n1")
+    assert store.tree.data_bytes == len(b"/a") + 5 + len(b"/a/b")
+    store.execute(SetData(7, b"/a", b"1", -1), "n1")
+    undone = store.execute(Multi(7, (Create(7, b"/c", b"x" * 99, None, 0), Check(7, b"/a", 77))), "n1")
+    assert isinstance(undone, MultiRefused)
+    assert store.tree.data_bytes == len(b"/a") + 1 + len(b"/a/b")
+    store.execute(Delete(7, b"/a/b", -1), "n1")
+    assert store.tree.data_bytes == len(b"/a") + 1

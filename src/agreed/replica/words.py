@@ -134,9 +134,7 @@ def _server_status(replica: Replica, mode: Mode | None) -> ServerStatus:
         node_count=len(store.tree.records) + 1,
         watch_count=watches_of(replica),
         ephemerals_count=store.leases.ephemerals_count,
-        approximate_data_size=sum(
-            len(path) + len(record.value or b"") for path, record in store.tree.records.items()
-        ),
+        approximate_data_size=store.tree.data_bytes,
         open_file_descriptors=surroundings.open_files,
         max_file_descriptors=surroundings.max_files,
         global_sessions=len(store.leases),

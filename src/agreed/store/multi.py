@@ -57,12 +57,13 @@ def multi(state: State, command: Multi, origin: NodeId) -> MultiDone | MultiRefu
 class _Undo:
     """What the touched paths held before, and how to get back there."""
 
-    __slots__ = ("before", "fed", "fresh", "quotas", "state")
+    __slots__ = ("before", "data_bytes", "fed", "fresh", "quotas", "state")
 
     def __init__(self, state: State) -> None:
         self.state = state
         self.before: dict[bytes, Record | None] = {}
         self.quotas: dict[bytes, Quota] = state.tree.quotas.table.copy()
+        self.data_bytes = state.tree.data_bytes
         self.fresh = len(state.fresh)
         self.fed = len(state.feed.events)
         state.tree.deferred = []
@@ -106,6 +107,7 @@ class _Undo:
         self._attach()
         tree.deferred = None
         tree.quotas.table = self.quotas
+        tree.data_bytes = self.data_bytes
         del state.fresh[self.fresh :]
         del state.feed.events[self.fed :]
 

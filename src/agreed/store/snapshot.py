@@ -207,10 +207,12 @@ class Reader:
         state.feed = Feed(compacted=header.revision)
 
     def _put_tree(self, piece: TreePiece) -> None:
-        records = self._state.tree.records
+        tree = self._state.tree
+        records = tree.records
         for record in self._records(piece):
             path = record.key
             records[path] = record
+            tree.data_bytes += len(path) + (len(record.value) if record.value is not None else 0)
             if path != ROOT:
                 slash = path.rfind(b"/")
                 parent = records.get(path[:slash] or ROOT)

@@ -33,7 +33,7 @@ _INTERNED_MOST: Final = 65_536
 class Tree:
     """All znodes.  Read with `get`; changed by commands only."""
 
-    __slots__ = ("deferred", "emptied", "expiring", "interned", "quotas", "records")
+    __slots__ = ("data_bytes", "deferred", "emptied", "expiring", "interned", "quotas", "records")
 
     def __init__(self) -> None:
         self.records: dict[bytes, Record] = {}
@@ -43,6 +43,9 @@ class Tree:
         self.emptied: dict[bytes, None] = {}
         """The containers that had children and have none."""
         self.interned: dict[Acl, Acl] = {OPEN_ACL: OPEN_ACL}
+        self.data_bytes = 0
+        """About how many bytes the paths and the data of clients have: for monitors, who must not wait for a
+        walk over a million records.  Not part of the state that nodes compare."""
         self.deferred: list[bytes] | None = None
         """Within a `Multi`: the deleted paths, whose places in `records` are kept (as None) until it is
         over."""

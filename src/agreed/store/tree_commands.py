@@ -139,6 +139,7 @@ def create_key(state: State, lease: Lease, command: Create, revision: Revision) 
     )  # fmt: skip
     records[parent_path] = parent
     records[path] = record
+    tree.data_bytes += len(path) + (len(data) if data is not None else 0)
     if owner:
         lease.tree_keys[path] = None
     if flags or parent.flags:
@@ -176,6 +177,8 @@ def set_key(state: State, lease: Lease, command: SetData, revision: Revision) ->
         previous.lease, previous.flags, acl, children,
     )  # fmt: skip
     tree.records[path] = record
+    if data is not previous.value:
+        tree.data_bytes += _length(data) - _length(previous.value)
     if previous.flags > 0:
         tree.forget_idle(previous)
         tree.note_idle(record)
@@ -299,6 +302,7 @@ def remove_key(state: State, record: Record, parent: Record, revision: Revision)
     assert children is not None, "a key stands among its parent's children"
     del children[path[path.rfind(b"/") + 1 :]]
     tree.drop(path)
+    tree.data_bytes -= len(path) + _length(record.value)
     parent = Record(
         parent.key, parent.value, parent.create_revision, parent.modify_revision, revision,
         parent.created_ms, parent.modified_ms, parent.version, parent.children_created, parent.acl_version,

@@ -66,7 +66,7 @@ class Decoder:
                 raise MalformedInput(f"a frame of {length} bytes with a wrong checksum")
             try:
                 messages.append(_decoder.decode(body))
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 raise MalformedInput(f"not a message between nodes: {error}") from error
             self._limit = MAX_BODY_BYTES
             position = end
