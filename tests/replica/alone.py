@@ -1,10 +1,10 @@
 """One node whose disk obeys the test: a real replica, Raft and store, and clients that speak bytes.
 
-    node = Alone()                  a cluster of one, which leads
-    node.turn(event, ...)           what happened in one turn; its effects are kept in `node.effects`
-    node.saving = False             the disk hangs: nothing more is committed until it is True again
-    client = node.client()          connected, with a session
-    client.ask(request, ...)        sent in one piece; `client.replies` holds what came back, in order
+node = Alone()                  a cluster of one, which leads
+node.turn(event, ...)           what happened in one turn; its effects are kept in `node.effects`
+node.saving = False             the disk hangs: nothing more is committed until it is True again
+client = node.client()          connected, with a session
+client.ask(request, ...)        sent in one piece; `client.replies` holds what came back, in order
 """
 
 from __future__ import annotations

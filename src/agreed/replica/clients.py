@@ -19,6 +19,7 @@ from agreed.store.records import Credential
 from agreed.store.results import Result
 from agreed.types import Instant, LeaseId
 from agreed.wire.zookeeper.connection import ServerConnection
+from agreed.wire.zookeeper.sasl import DigestMd5Server
 
 
 class Gate:
@@ -52,6 +53,7 @@ class Client:
         "lease",
         "opened_at",
         "out",
+        "out_bytes",
         "paused",
         "port",
         "queue",
@@ -82,11 +84,13 @@ class Client:
         self.lease: LeaseId = 0
         self.ttl_ms = 0
         self.credentials: tuple[Credential, ...] = ()
-        self.sasl: object | None = None
+        self.sasl: DigestMd5Server | None = None
+        """An exchange under way."""
         self.read_only = False
         self.ready = False
         self.queue: deque[tuple[int, Any, Gate]] = deque()
         self.out: list[bytes] = []
+        self.out_bytes = 0
         self.received = 0
         self.sent = 0
         self.last_xid = 0

@@ -59,6 +59,12 @@ class Requests:
         self._waiting.append(command)
         self.tickets.append(ticket)
 
+    def relaxed(self, tickets: int, waiting_bytes: int) -> bool:
+        """Whether no more than that is unanswered, or waits to be cut."""
+        if not self._waiting:
+            self.waiting_bytes = 0
+        return len(self.tickets) <= tickets and self.waiting_bytes <= waiting_bytes
+
     def cut(self, now: Instant) -> bytes | None:
         """The next batch to send, encoded, or None where there is nothing or enough is under way."""
         waiting = self._waiting

@@ -74,6 +74,17 @@ MAX_TICKETS = 20_000
 """Unanswered commands of all connections, above which those that ask are not read from until half is
 answered."""
 
+MAX_EARLY = 100
+"""Requests of one connection that are kept for after its handshake, above which it is not read from."""
+
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Of requests that are not yet on their way to the log, above which those that ask are not read from: without
+a leader, twenty thousand requests of a megabyte would be a lot."""
+
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+"""Of replies to one connection in one turn: in a few hundred kilobytes somebody can ask ten thousand times
+for a megabyte."""
+
 NO_SECRET = bytes(16)
 
 
@@ -116,8 +127,7 @@ class ZooKeeperClients:
             self._handlers.setdefault(kind, self._read)
         self._results: dict[type, Callable[[Client, int, Any, Result], None]] = {
             ConnectRequest: self._connected,
-            AuthRequest: self._authenticated,
-            SaslRequest: self._authenticated,
+            bytes: self._authenticated,
             CloseSessionRequest: self._session_closed,
         }
 
@@ -160,7 +170,12 @@ class ZooKeeperClients:
             self._take_in(client, iter(requests))
         else:
             self._received_early(client, requests)
-        if len(client.queue) > MAX_QUEUE or len(replica.requests.tickets) > MAX_TICKETS:
+        waiting = replica.requests
+        if (
+            len(client.queue) > MAX_QUEUE
+            or len(waiting.tickets) > MAX_TICKETS
+            or waiting.waiting_bytes > MAX_WAITING_BYTES
+        ):
             self._pause(client)
 
     def _take_in(self, client: Client, requests: Iterator[tuple[int, Any]]) -> None:
@@ -182,7 +197,7 @@ class ZooKeeperClients:
                 self._handlers[type(request)](client, xid, request)
             else:
                 early.append((xid, request))
-                if len(early) > MAX_QUEUE:
+                if len(early) > MAX_EARLY:
                     self._pause(client)
 
     def closed(self, event: events.ClientClosed) -> None:
@@ -201,8 +216,9 @@ class ZooKeeperClients:
                 self.sent_total += len(out)
                 write.append((client.id, out[0] if len(out) == 1 else b"".join(out)))
                 client.out = []
+                client.out_bytes = 0
         self._dirty.clear()
-        if self._paused and len(self._replica.requests.tickets) <= MAX_TICKETS // 2:
+        if self._paused and self._replica.requests.relaxed(MAX_TICKETS // 2, MAX_WAITING_BYTES // 2):
             still: list[Client] = []
             for client in self._paused:
                 if client.closed:
@@ -261,7 +277,8 @@ class ZooKeeperClients:
 
     def heard_since_last_report(self) -> list[LeaseId]:
         since, self._reported_at = self._reported_at, self._replica.now
-        return [lease for lease, client in self._by_lease.items() if client.heard_at >= since]
+        # Whom this node does not read from may be speaking all the time.
+        return [lease for lease, c in self._by_lease.items() if c.heard_at >= since or c.paused]
 
     def suspend(self) -> None:
         """Nobody leads: a client that stayed could neither write nor learn that what it reads is old."""
@@ -341,9 +358,15 @@ class ZooKeeperClients:
         if not client.out:
             self._dirty.append(client)
         try:
-            client.out.append(answer(self._replica.store, self.watches, client, xid, request))
+            frames = answer(self._replica.store, self.watches, client, xid, request)
         except TooManyWatches as error:
             self.drop(client, str(error))
+            return
+        client.out.append(frames)
+        client.out_bytes += len(frames)
+        if client.out_bytes > MAX_REPLY_BYTES:
+            client.out.clear()
+            self.drop(client, f"it asked for more than {MAX_REPLY_BYTES} bytes at once")
 
     def _answer(self, client: Client, xid: int, request: Any) -> None:
         """Whatever stood in the queue: a read, an error, a reply that was made before its turn came."""
@@ -463,9 +486,18 @@ class ZooKeeperClients:
                 GrantLease(lease, ttl_ms, replica.entropy(16), client.credentials), client
             )
         else:
+            self._leave_old_connection(request)
             replica.requests.submit(
                 AttachLease(request.session_id, ttl_ms, request.password, client.credentials), client
             )
+
+    def _leave_old_connection(self, request: ConnectRequest) -> None:
+        """If it is on this node, no log will refuse what it still says: this node owns the session.  And what
+        arrives of it after the client has turned away must not be done behind the client's back."""
+        old = self._by_lease.get(request.session_id)
+        known = self._replica.store.leases.get(request.session_id)
+        if old is not None and known is not None and known.secret == request.password:
+            self.drop(old, None)
 
     def _connected(self, client: Client, xid: int, request: object, result: Result) -> None:
         assert isinstance(request, ConnectRequest)
@@ -535,46 +567,45 @@ class ZooKeeperClients:
             request.scheme, request.auth, client.address, self._replica.settings.super_digest
         )
         if proven is None:
-            self._local(client, xid, header_reply(XID_AUTH, 0, ErrorCode.AUTH_FAILED))
-            self.drop(client, f"it cannot prove anything with the scheme {request.scheme!r}")
+            # At once, and not behind what it waits for: that will not be answered any more.
+            self._send(client, header_reply(XID_AUTH, 0, ErrorCode.AUTH_FAILED))
+            self.drop(client, f"it cannot prove anything with the scheme {request.scheme[:40]!r}")
             return
-        self._add_credentials(client, xid, request, proven)
+        self._add_credentials(client, xid, header_reply(xid, 0), proven)
 
     def _add_credentials(
-        self, client: Client, xid: int, request: object, proven: tuple[Credential, ...]
+        self, client: Client, xid: int, reply: bytes, proven: tuple[Credential, ...]
     ) -> None:
+        """The reply leaves when the store knows them."""
         client.credentials = credentials.with_added(client.credentials, proven)
         if client.read_only:
-            self._local(client, xid, header_reply(xid, 0))
+            self._local(client, xid, reply)
             return
         for credential in proven[:-1]:
             self._replica.requests.submit(AddCredential(client.lease, credential), Errand())
-        client.queue.append((xid, request, WRITE))
+        client.queue.append((xid, reply, WRITE))
         self._replica.requests.submit(AddCredential(client.lease, proven[-1]), client)
 
-    def _authenticated(self, client: Client, xid: int, request: object, result: Result) -> None:
+    def _authenticated(self, client: Client, xid: int, reply: object, result: Result) -> None:
+        assert isinstance(reply, bytes)
         if isinstance(result, Refusal):
             self.drop(client, f"its credentials could not be added: {result.value}")
-        elif isinstance(request, SaslRequest):
-            assert isinstance(client.sasl, bytes)
-            self._send(client, sasl_reply(xid, client.sasl))
         else:
-            self._send(client, header_reply(xid, 0))
+            self._send(client, reply)
 
     def _sasl(self, client: Client, xid: int, request: object) -> None:
         assert isinstance(request, SaslRequest)
-        if not isinstance(client.sasl, DigestMd5Server):
+        if client.sasl is None:
             nonce = self._replica.entropy(24).hex()
             client.sasl = DigestMd5Server(nonce, self._replica.settings.sasl_users)
-        machine = client.sasl
-        match machine.receive(request.token):
+        match client.sasl.receive(request.token):
             case Challenge(token):
                 self._local(client, xid, sasl_reply(xid, token))
             case Authenticated(token, user):
-                client.sasl = token
-                self._add_credentials(client, xid, request, credentials.from_sasl(user, None))
+                client.sasl = None
+                self._add_credentials(client, xid, sasl_reply(xid, token), credentials.from_sasl(user, None))
             case refused:
-                self._local(client, xid, sasl_failure(xid))
+                self._send(client, sasl_failure(xid))
                 self.drop(client, f"its SASL exchange failed: {refused.reason}")
 
     # --- operators in plain text ----------------------------------------------------------------------
