@@ -2,9 +2,9 @@
 
 `Comparison.check` plays one script; a difference must show again in a second play to count as one, then the
 script is shrunk.  What does not show again is kept apart: as `unsteady` if the tested server answered
-differently the second time, as `swept` if that may be because the server's own upkeep took an emptied container away in between (ours
-looks for them every second, a real server every minute), as `reference_unsteady` if only the reference did (pipelined access list
-changes race inside ZooKeeper 3.8).
+differently the second time; as `swept` if that may be because upkeep took an emptied container away in the
+middle of the script (ours looks for them every second, a real server every minute); as `reference_unsteady`
+if only the reference changed its mind (pipelined access list changes race inside ZooKeeper).
 """
 from __future__ import annotations
 
