@@ -16,12 +16,12 @@ from bench.generator import LoadResult
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """Ours divided by ZooKeeper's must be at least (`floor`) or at most (not `floor`) `bound`."""
+    """Ours divided by ZooKeeper's must be at least (`at_least`) or at most (not `at_least`) `bound`."""
 
     case: str
     figure: str
     bound: float
-    floor: bool
+    at_least: bool
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ def judge(found: Sequence[Measurement]) -> list[Verdict]:
         if ours is None or theirs is None or not theirs:
             continue
         ratio = ours / theirs
-        reached = ratio >= bar.bound if bar.floor else ratio <= bar.bound
+        reached = ratio >= bar.bound if bar.at_least else ratio <= bar.bound
         dirty = [
             each for each in found if each.case == bar.case and each.system == "ours" and not each.load.clean
         ]

@@ -151,7 +151,7 @@ def verdict_table(verdicts: Sequence[Verdict]) -> str:
         [
             v.bar.case,
             v.bar.figure.replace("_us", ""),
-            f"{'≥' if v.bar.floor else '≤'} {v.bar.bound}x",
+            f"{'≥' if v.bar.at_least else '≤'} {v.bar.bound}x",
             f"{v.ratio:.2f}x",
             "holds" if v.holds else "MISSED",
         ]

@@ -1,3 +1,4 @@
+"""What a node says of itself in four letters, read as the benchmark reads it."""
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,4 @@
+"""A million nodes: what is measured, and which snapshots fell into the window."""
 from __future__ import annotations
 
 import time

@@ -1,3 +1,4 @@
+"""From stacks to a table of where the time goes."""
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,4 @@
+"""The tables as people read them."""
 from __future__ import annotations
 
 from pathlib import Path
