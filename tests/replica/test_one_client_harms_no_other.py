@@ -19,7 +19,7 @@ from agreed.wire.zookeeper.messages import (
     SaslRequest,
     SetDataRequest,
 )
-from agreed.wire.zookeeper.replies import ErrorReply
+from agreed.wire.zookeeper.replies import ErrorReply, SaslReply
 from agreed.wire.zookeeper.sasl import DigestMd5Client
 from tests.replica.alone import Alone, Client
 
@@ -37,11 +37,15 @@ def test_a_second_login_while_the_first_is_being_agreed_upon() -> None:
     client.ask(SaslRequest(b""))
     challenge = client.replies[-1]
     assert isinstance(challenge, Answer)
-    proof = login.receive(challenge.reply.token)  # type: ignore[union-attr]
+    assert isinstance(challenge.reply, SaslReply)
+    proof = login.receive(challenge.reply.token or b"")
     assert proof is not None
     client.ask(SaslRequest(proof), SaslRequest(b""), ExistsRequest(b"/", False))
     assert [reply.xid for reply in client.replies[1:] if isinstance(reply, Answer)] == [1, 2, 3, 4]
-    assert login.receive(client.replies[2].reply.token) is None, "the server knows it too"  # type: ignore[union-attr]
+    verdict = client.replies[2]
+    assert isinstance(verdict, Answer)
+    assert isinstance(verdict.reply, SaslReply)
+    assert login.receive(verdict.reply.token or b"") is None, "the server knows it too"
 
 
 def test_a_failed_login_is_told_although_something_else_is_not_answered_yet() -> None:

@@ -85,6 +85,8 @@ class IncomingSnapshot:
         raft = self._raft
         if event.mark == self._mark and self._source is not None:
             self._held = event.next_offset
+            # More than was given: the disk has it from before a restart, and the leader goes on behind it.
+            self._given = max(self._given, self._held)
             raft.send(self._source, InstallSnapshotReply(raft.term, event.mark.index, event.next_offset))
 
     def on_installed(self, event: SnapshotInstalled) -> None:
