@@ -473,7 +473,7 @@ RANDOM: list[tuple[type[Raft], int]] = [
     (ComparesOnlyTerms, 1),
     (VotesTwice, 9),
     (HalfIsEnough, 0),
-    (JoinsAnyLog, 42),
+    (JoinsAnyLog, 78),
     (TruncatesWithoutConflict, 2),
     (CommitsWhatItWasTold, 78),
     (CommitGoesBack, 0),
