@@ -34,7 +34,13 @@ from agreed.replica.reconfiguration import configuration_text
 from agreed.replica.requests import Requests
 from agreed.replica.settings import Settings
 from agreed.replica.snapshots import Digests, SnapshotIn, SnapshotOut
-from agreed.replica.upkeep import REPORT_EVERY_MS, SWEEP_EVERY_MS, CheckpointTrigger, Expiry
+from agreed.replica.upkeep import (
+    REPORT_EVERY_MS,
+    STOOD_STILL_MS,
+    SWEEP_EVERY_MS,
+    CheckpointTrigger,
+    Expiry,
+)
 from agreed.replica.words import Surroundings
 from agreed.replica.zookeeper import ZooKeeperClients
 from agreed.store.commands import (
@@ -234,7 +240,7 @@ class Replica:
         if self.machine.leads:
             self.log("info", f"leads term {term}")
             self.leads_since = self.now
-            self.expiry.start(((lease.id, lease.ttl_ms) for lease in self.store.leases), self.now)
+            self._full_time_for_all()
             self.submit_configuration()
         else:
             self.expiry.stop()
@@ -470,10 +476,16 @@ class Replica:
         if self.machine.leads and len(self.machine.members.voters) > 1:
             self.machine.step(consensus.TransferRequested(None))
 
+    def _full_time_for_all(self) -> None:
+        self.expiry.start(((lease.id, lease.ttl_ms) for lease in self.store.leases), self.now)
+
     def _time_passed(self, event: events.TimePassed) -> None:
+        stood_still = event.now - self.now > STOOD_STILL_MS
         self.now = event.now
         self.wall_ms = event.wall_ms
         self.machine.step(consensus.TimePassed(event.now))
+        if stood_still and self.machine.leads:
+            self._full_time_for_all()
         if event.now >= self._next_upkeep:
             self._next_upkeep = event.now + UPKEEP_EVERY_MS
             self._upkeep()

@@ -19,7 +19,16 @@ SWEEP_EVERY_MS = 1_000
 """How often the leader looks for empty containers and keys whose time to live is over."""
 
 REPORT_EVERY_MS = 500
-"""How often a follower tells the leader whom it heard: the shortest session lives for some seconds."""
+"""How often a node tells the leader whom it heard: the shortest session lives for some seconds."""
+
+EXPIRY_GRACE_MS = 2 * REPORT_EVERY_MS
+"""How much longer than its time a session lives.  What a client says just before its time is over is known
+to the leader one report later; without the grace, a session that was silent for a little less than its time
+would have expired by then."""
+
+STOOD_STILL_MS = 1_000
+"""A leader to which time jumps this far was asleep (a stopped process, a paused machine), and what its clients
+said meanwhile it has not read yet: nobody is to be blamed for that silence."""
 
 
 class Expiry:
@@ -37,7 +46,7 @@ class Expiry:
         """Leadership begins: everybody gets the full time from now on."""
         self._ttl_ms = dict(leases)
         self._heard = dict.fromkeys(self._ttl_ms, now)
-        self._deadlines = [(now + ttl_ms, lease) for lease, ttl_ms in self._ttl_ms.items()]
+        self._deadlines = [(now + ttl_ms + EXPIRY_GRACE_MS, lease) for lease, ttl_ms in self._ttl_ms.items()]
         heapq.heapify(self._deadlines)
 
     def stop(self) -> None:
@@ -47,7 +56,7 @@ class Expiry:
         """A lease was granted, or attached again with perhaps another time to live."""
         self._ttl_ms[lease] = ttl_ms
         self._heard[lease] = now
-        heapq.heappush(self._deadlines, (now + ttl_ms, lease))
+        heapq.heappush(self._deadlines, (now + ttl_ms + EXPIRY_GRACE_MS, lease))
 
     def remove(self, lease: LeaseId) -> None:
         self._ttl_ms.pop(lease, None)
@@ -66,7 +75,7 @@ class Expiry:
             ttl_ms = self._ttl_ms.get(lease)
             if ttl_ms is None:
                 continue
-            deadline = self._heard[lease] + ttl_ms
+            deadline = self._heard[lease] + ttl_ms + EXPIRY_GRACE_MS
             if deadline <= now:
                 due.append(lease)
                 # Should the command be lost or refused, the lease must come up again.
