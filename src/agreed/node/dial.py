@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
 from agreed.errors import MalformedInput
+from agreed.node.sockets import give_up_when_unheard
 from agreed.node.values import split_address
 from agreed.types import NodeId
 from agreed.wire.peer.codec import Decoder, encode
@@ -52,6 +53,7 @@ class PeerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        give_up_when_unheard(transport)
         self.transport.write(encode(self._node.hello()))
 
     def data_received(self, data: bytes) -> None:

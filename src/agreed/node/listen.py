@@ -11,6 +11,7 @@ import ssl
 from typing import TYPE_CHECKING, cast
 
 from agreed.errors import MalformedInput
+from agreed.node.sockets import give_up_when_unheard
 from agreed.replica import events
 from agreed.wire.peer.codec import Decoder, encode
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, OperatorHello, OperatorReply
@@ -22,6 +23,9 @@ MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
 FIRST_WORD_TIMEOUT_S = 10.0
 """Who connects and says nothing is closed after this."""
+
+LAST_WORD_TIMEOUT_S = 10.0
+"""Who does not take what it was sent last, because it is gone or does not want to, is cut off after this."""
 
 
 class ClientProtocol(asyncio.Protocol):
@@ -81,8 +85,12 @@ class ClientProtocol(asyncio.Protocol):
                 transport.abort()
 
     def close(self) -> None:
+        """After what was written is out, or could not be delivered for a while."""
         if self.transport is not None:
+            if self._deadline is not None:
+                self._deadline.cancel()
             self.transport.close()
+            self._deadline = asyncio.get_running_loop().call_later(LAST_WORD_TIMEOUT_S, self._silent)
 
     # Two reasons not to read: the client does not take our replies, or the cluster is behind with its
     # requests.
@@ -122,6 +130,7 @@ class PeerProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        give_up_when_unheard(transport)
         self._shell.peer_protocols.add(self)
         self._deadline = asyncio.get_running_loop().call_later(FIRST_WORD_TIMEOUT_S, self._silent)
 

@@ -16,7 +16,7 @@ import resource
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import msgspec
 
@@ -55,6 +55,9 @@ SNAPSHOT_PAUSE_S = 0.002
 """Between two pieces of a snapshot that is written: most of the time belongs to requests."""
 
 
+Argument = TypeVar("Argument")
+
+
 class Shell:
     def __init__(
         self,
@@ -86,10 +89,10 @@ class Shell:
         self._next_client = 1
         self._operators: dict[int, PeerProtocol] = {}
         self._next_operator = 1
-        self._turn_due = False
+        self._turn_due = self._ended = False
         self._alarm: asyncio.TimerHandle | None = None
         self._peers = Peers(self, log)
-        self._writer = Writer(recovered.wal.append, self._saved, self._disk_failed)
+        self._writer = Writer(recovered.wal.append, self._saved, self._disk_failed, self._crash)
         self._snapshot_thread = ThreadPoolExecutor(1, "agreed-snapshots")
         self._snapshot_writer: SnapshotWriter | None = None
         self._snapshot_mark: SnapshotMark | None = None
@@ -103,6 +106,8 @@ class Shell:
 
     def happened(self, event: object) -> None:
         """The only door to the replica."""
+        if self._ended:
+            return
         try:
             if not self._turn_due:
                 self._turn_due = True
@@ -120,15 +125,15 @@ class Shell:
         self._turn()
 
     def _turn(self) -> None:
-        if not self._turn_due:
+        if self._ended or not self._turn_due:
             return
         self._turn_due = False
         try:
-            effects = self.replica.take()
+            self._do(self.replica.take())
         except Exception:
+            # Also where only an effect could not be done: a save that is lost is a promise that never comes
+            # true.
             self._crash()
-            return
-        self._do(effects)
 
     def _crash(self) -> NoReturn:
         """A mistake of ours.  What the replica is now nobody knows, and it must not tell anybody anything.
@@ -157,7 +162,7 @@ class Shell:
         for load in effects.load_chunks:
             self._load_chunk(load)
         for chunk in effects.save_chunks:
-            self._snapshot_thread.submit(self._save_chunk, chunk)
+            self._in_snapshot_thread(self._save_chunk, chunk)
         for ticket, reply in effects.operator_replies:
             self._operator_reply(ticket, reply)
         for level, sentence in effects.logs:
@@ -183,7 +188,8 @@ class Shell:
         self.happened(events.StopRequested())
 
     async def close(self) -> None:
-        """After `stopped`: nothing acknowledged is left in a buffer."""
+        """After `stopped`: nothing acknowledged is left in a buffer, and nothing happens any more."""
+        self._ended = True
         if self._alarm is not None:
             self._alarm.cancel()
         for client in list(self._clients.values()):
@@ -206,12 +212,23 @@ class Shell:
         self.exit_code = 74  # EX_IOERR
         self.happened(events.DiskStopped(reason))
 
+    def _in_snapshot_thread(self, job: Callable[[Argument], None], argument: Argument) -> None:
+        """An executor keeps what a job raises to itself, and the node would wait for its answer for ever."""
+
+        def run() -> None:
+            try:
+                job(argument)
+            except Exception:
+                self._crash()
+
+        self._snapshot_thread.submit(run)
+
     def _write_snapshot(self, effects: list[events.StartSnapshot | events.SnapshotPiece]) -> None:
         for effect in effects:
             if isinstance(effect, events.StartSnapshot):
                 self._snapshot_mark = effect.mark
             else:
-                self._snapshot_thread.submit(self._write_piece, effect)
+                self._in_snapshot_thread(self._write_piece, effect)
 
     def _write_piece(self, piece: events.SnapshotPiece) -> None:
         """In the snapshot thread."""
@@ -241,7 +258,7 @@ class Shell:
         )
 
     def _load_chunk(self, load: LoadChunk) -> None:
-        self._snapshot_thread.submit(self._read_chunk, load)
+        self._in_snapshot_thread(self._read_chunk, load)
 
     def _read_chunk(self, load: LoadChunk) -> None:
         """In the snapshot thread."""
@@ -263,11 +280,13 @@ class Shell:
         """In the snapshot thread."""
         try:
             receiver = self._receiver
-            if receiver is None or receiver.mark != chunk.mark:
+            if receiver is not None and receiver.mark != chunk.mark:
+                receiver.abandon()
+                receiver = None
+            if receiver is None:
                 receiver = self._receiver = self._recovered.snapshots.receive(chunk.mark)
-            if chunk.offset <= receiver.held:
-                receiver.write(chunk.offset, chunk.data)
-            if not chunk.done or receiver.held < chunk.offset + len(chunk.data):
+            receiver.write(chunk.offset, chunk.data)
+            if not chunk.done:
                 self._loop.call_soon_threadsafe(self.happened, ChunkSaved(chunk.mark, receiver.held))
                 return
             self._receiver = None
@@ -290,7 +309,7 @@ class Shell:
         """Piece by piece: a node that restores for seconds without a word would be taken for dead."""
         try:
             for piece in self._recovered.snapshots.pieces(mark.index):
-                self.replica.step(events.RestorePiece(piece))
+                self.happened(events.RestorePiece(piece))
                 await asyncio.sleep(RESTORE_PAUSE_S)
         except (CorruptData, DiskFailed) as error:
             self._disk_failed(str(error))

@@ -14,11 +14,13 @@ import asyncio
 import gc
 import os
 import platform
+import resource
 import signal
 import socket
 import ssl
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -357,9 +359,12 @@ def surroundings(directory: Path) -> Callable[[], Surroundings]:
             open_files = len(os.listdir("/proc/self/fd"))
         except OSError:
             open_files = 0
-        size = sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file())
-        import resource
-
+        size = 0
+        for entry in os.scandir(directory):
+            # Meanwhile the file may get another name, or go: a snapshot that is finished, a log that is not
+            # needed any more.
+            with suppress(FileNotFoundError):
+                size += entry.stat().st_size if entry.is_file() else 0
         return Surroundings(
             open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[0], str(directory), size, environment()
         )

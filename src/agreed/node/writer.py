@@ -24,10 +24,13 @@ class Writer:
         append: Callable[[Sequence[Save]], None],
         saved: Callable[[list[int]], None],
         failed: Callable[[str], None],
+        crashed: Callable[[], object],
     ) -> None:
+        """`crashed` is called in the thread, from within the handler of what is a mistake of ours."""
         self._append = append
         self._saved = saved
         self._failed = failed
+        self._crashed = crashed
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Save | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="agreed-writer", daemon=True)
@@ -55,6 +58,9 @@ class Writer:
                     return
             except (DiskFailed, OSError) as error:
                 self._loop.call_soon_threadsafe(self._failed, str(error))
+                return
+            except Exception:
+                self._crashed()
                 return
 
     def _do(self, jobs: list[Save | Callable[[], None] | None]) -> bool:
