@@ -251,7 +251,7 @@ class Replica:
         """Puts the members into the store, for `/zookeeper/config`, where they are not what stands there."""
         text = configuration_text(self.machine.members)
         if done is not None or self.store.configuration != text:
-            self.submit(SetConfiguration(text), done)
+            self.submit(SetConfiguration(text, self.machine.term), done)
 
     def _repeat_requests(self) -> None:
         batches = self.requests.repeat(self.now)
@@ -289,7 +289,7 @@ class Replica:
     def _apply(self, entry: Entry) -> None:
         if entry.kind is EntryKind.PAYLOAD:
             payload = _decoder.decode(entry.payload)
-            self.store.begin(payload.stamp_ms)
+            self.store.begin(payload.stamp_ms, entry.term)
             checkpoint = False
             commands = 0
             for batch in payload.batches:
@@ -535,7 +535,7 @@ class Replica:
         known = self.store.leases.get(lease)
         if known is not None:
             self.log("info", f"session {lease:#x} is silent for more than {known.ttl_ms} ms: it expires")
-            self.submit(ExpireLease(lease, known.attach_revision))
+            self.submit(ExpireLease(lease, known.attach_revision, self.machine.term))
 
 
 _NOTED = frozenset({GrantLease, AttachLease, RevokeLease, ExpireLease, Checkpoint})

@@ -16,7 +16,7 @@ from __future__ import annotations
 import msgspec
 
 from agreed.store.records import Credential, Permission
-from agreed.types import LeaseId, NodeId, Revision, Stamp
+from agreed.types import LeaseId, NodeId, Revision, Stamp, Term
 
 # --- leases (sessions) ----------------------------------------------------------------------------------
 
@@ -53,11 +53,12 @@ class RevokeLease(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class ExpireLease(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The leader has not heard of it for too long.  Refused if it was attached anew since
-    `attach_revision`."""
+    """The leader of `term` has not heard of it for too long.  Refused if it was attached anew since
+    `attach_revision`, and in an entry of another term: who leads then has heard of it more lately."""
 
     lease: LeaseId
     attach_revision: Revision
+    term: Term = 0
 
 
 # --- the tree space --------------------------------------------------------------------------------------
@@ -185,9 +186,11 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True, tag=48, gc=False)
 
 class SetConfiguration(msgspec.Struct, frozen=True, array_like=True, tag=49):
     """The text of /zookeeper/config, made by the replica when a set of members is in force; the line with the
-    version is added when it is applied."""
+    version is added when it is applied.  Refused in an entry of another term than `term`: the members may
+    have changed since that leader looked."""
 
     text: bytes
+    term: Term = 0
 
 
 Command = (

@@ -75,7 +75,7 @@ def expire(state: State, command: ExpireLease, origin: NodeId) -> Done | Refusal
     lease = state.leases.table.get(command.lease)
     if lease is None:
         return Refusal.NO_LEASE
-    if lease.attach_revision != command.attach_revision:
+    if lease.attach_revision != command.attach_revision or command.term != state.term:
         return Refusal.STALE
     _end(state, lease, revision)
     return Done.DONE

@@ -4,7 +4,7 @@
 into the payload (`begin`), and what is random (the id of a lease, its secret) was drawn before the command
 was proposed.
 
-    for batch in payload.batches:                     once per payload: store.begin(payload.stamp_ms)
+    for batch in payload.batches:                     once per payload: store.begin(payload.stamp_ms, term)
         skip = store.admit(batch)
         for command in batch.commands[skip:]:
             result = store.execute(command, batch.origin)
@@ -26,7 +26,7 @@ from agreed.store.multi import multi
 from agreed.store.results import Done, Result
 from agreed.store.snapshot import Capture, Reader
 from agreed.store.state import State
-from agreed.types import NodeId, Stamp
+from agreed.types import NodeId, Stamp, Term
 
 
 def _checkpoint(state: State, command: Checkpoint, origin: NodeId) -> Done:
@@ -58,9 +58,10 @@ class Store(State):
 
     __slots__ = ()
 
-    def begin(self, stamp_ms: Stamp) -> None:
-        """A new payload: the cluster's clock moves, and never back (a new leader's may be behind the last
-        one's)."""
+    def begin(self, stamp_ms: Stamp, term: Term = 0) -> None:
+        """A new payload, of an entry of this term: the cluster's clock moves, and never back (a new leader's
+        may be behind the last one's)."""
+        self.term = term
         if stamp_ms > self.stamp_ms:
             self.stamp_ms = stamp_ms
         self.feed.trim()

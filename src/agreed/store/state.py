@@ -6,7 +6,7 @@ from agreed.store.flat import Flat
 from agreed.store.leases import Leases
 from agreed.store.once import Once
 from agreed.store.tree import Tree, first_tree
-from agreed.types import Revision, Stamp
+from agreed.types import Revision, Stamp, Term
 
 
 class State:
@@ -20,13 +20,17 @@ class State:
     configuration   the text of /zookeeper/config, as last set by the cluster itself
     feed            the newest events
     fresh           the events since the caller last cleared this list
+    term            of the entry that is being applied (in no snapshot: each entry brings its own)
     """
 
-    __slots__ = ("configuration", "feed", "flat", "fresh", "leases", "once", "revision", "stamp_ms", "tree")
+    __slots__ = (
+        "configuration", "feed", "flat", "fresh", "leases", "once", "revision", "stamp_ms", "term", "tree",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.revision: Revision = 0
         self.stamp_ms: Stamp = 0
+        self.term: Term = 0
         self.tree: Tree = first_tree()
         self.flat = Flat()
         self.leases = Leases()

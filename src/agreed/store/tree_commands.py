@@ -273,11 +273,13 @@ def remove_idle(state: State, command: RemoveIdle, origin: NodeId) -> Done | Ref
     return _DONE
 
 
-def set_configuration(state: State, command: SetConfiguration, origin: NodeId) -> Done:
+def set_configuration(state: State, command: SetConfiguration, origin: NodeId) -> Done | Refusal:
     """The last line names the revision from which on this configuration is in force.
 
     The version of the key stays -1, as in ZooKeeper: nobody can set it with a version of his own."""
     revision = state.revision = state.revision + 1
+    if command.term != state.term:
+        return Refusal.STALE
     state.configuration = command.text
     previous = state.tree.records[CONFIGURATION]
     record = replace(
