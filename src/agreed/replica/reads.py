@@ -16,17 +16,20 @@ from agreed.types import Index
 
 
 class Barrier(Gate):
+    """`clients` are those that stand behind it, each once."""
+
     __slots__ = ("clients",)
 
     def __init__(self) -> None:
         super().__init__(False)
-        self.clients: list[Client] = []
+        self.clients: dict[Client, None] = {}
 
 
 class Reads:
     def __init__(self) -> None:
         self._gathering: Barrier | None = None
-        self._asked: dict[int, Barrier] = {}
+        self._asked: dict[int, list[Barrier]] = {}
+        """Those of one turn, and those that have to be asked for again."""
         self._confirmed: list[tuple[Index, Barrier]] = []
         self._failed: list[Barrier] = []
         self._next_ticket = 1
@@ -36,46 +39,30 @@ class Reads:
         barrier = self._gathering
         if barrier is None:
             barrier = self._gathering = Barrier()
-        barrier.clients.append(client)
+        barrier.clients[client] = None
         return barrier
 
     def ask(self) -> int | None:
         """At the end of a turn: the ticket of a read index to ask for, if anybody needs one."""
-        barrier = self._gathering
-        self._gathering = None
-        if self._failed:
-            if barrier is None:
-                barrier = Barrier()
-            for failed in self._failed:
-                barrier.clients.extend(failed.clients)
-                self._follow(failed, barrier)
-            self._failed.clear()
-        if barrier is None:
+        barriers, self._failed = self._failed, []
+        if self._gathering is not None:
+            barriers.append(self._gathering)
+            self._gathering = None
+        # Who was dropped meanwhile waits for nothing; without a leader that is everybody, sooner or later.
+        barriers = [barrier for barrier in barriers if any(not client.closed for client in barrier.clients)]
+        if not barriers:
             return None
         ticket = self._next_ticket
         self._next_ticket += 1
-        self._asked[ticket] = barrier
+        self._asked[ticket] = barriers
         return ticket
 
-    def _follow(self, failed: Barrier, barrier: Barrier) -> None:
-        """Requests in the queues keep the gate they were given: let it open with the new one."""
-        for client in failed.clients:
-            for position, (xid, request, gate) in enumerate(client.queue):
-                if gate is failed:
-                    client.queue[position] = (xid, request, barrier)
-
     def answered(self, ready: ReadReady) -> None:
-        barrier = self._asked.pop(ready.ticket, None)
-        if barrier is None:
-            return
+        barriers = self._asked.pop(ready.ticket, [])
         if ready.index is None:
-            self._failed.append(barrier)
+            self._failed += barriers
         else:
-            self._confirmed.append((ready.index, barrier))
-
-    @property
-    def retrying(self) -> bool:
-        return bool(self._failed)
+            self._confirmed += [(ready.index, barrier) for barrier in barriers]
 
     def opened(self, applied: Index) -> list[Client]:
         """Opens every barrier that is confirmed and applied; returns whose queues have to be looked at."""
