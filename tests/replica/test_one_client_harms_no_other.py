@@ -151,3 +151,15 @@ def test_a_wrong_password_puts_nobody_out() -> None:
     old.ask(create(b"/mine"))
     assert len(old.replies) == 2
     node.turn(events.ClientClosed(old.id))
+
+
+def test_a_handshake_that_never_ends_does_not_keep_its_connection() -> None:
+    node = Alone()
+    half = Client(node)
+    half.say(b"\0\0\0")
+    whole = node.client()
+    for _ in range(61):
+        node.pass_ms(1_000, 500)
+        whole.ask(ExistsRequest(b"/", False))
+    assert half.closed
+    assert not whole.closed

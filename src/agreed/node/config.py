@@ -193,7 +193,8 @@ class Config:
         "Longest session a client can ask for. Default: 20 ticks.",
     )
     max_frame_bytes: int = knob(
-        a_number(1024, 64 * 1024 * 1024),
+        # Twice as much fits into a message between nodes, and as a command a request may grow a little.
+        a_number(1024, 32 * 1024 * 1024),
         1048575,
         "bytes",
         "Largest request (ZooKeeper's jute.maxbuffer); a larger one closes the connection. This is a "

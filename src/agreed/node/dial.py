@@ -114,7 +114,11 @@ class Peers:
 
     async def _keep(self, name: NodeId, address: str) -> None:
         loop = asyncio.get_running_loop()
-        host, port = peer_host_and_port(address)
+        try:
+            host, port = peer_host_and_port(address)
+        except ValueError as error:
+            self._log("error", f"{name} cannot be reached: {error}")
+            return
         wait_s = FIRST_WAIT_S
         while True:
             try:

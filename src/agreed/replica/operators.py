@@ -45,6 +45,8 @@ OUTCOME_UNKNOWN = "the leader changed meanwhile: whether the change was made is 
 
 TRANSFER_WITHIN_MS = 3_000
 
+MAX_STRANGERS = 64
+
 
 class Operators:
     def __init__(self, replica: Replica) -> None:
@@ -113,7 +115,11 @@ class Operators:
     # --- the command line -------------------------------------------------------------------------------
 
     def stranger_seen(self, event: events.StrangerSeen) -> None:
+        """Only the last ones that called are remembered: anybody may call, and call himself anything."""
+        self.strangers.pop(event.name, None)
         self.strangers[event.name] = Member(event.name, event.identity, event.address, event.client_address)
+        if len(self.strangers) > MAX_STRANGERS:
+            del self.strangers[next(iter(self.strangers))]
 
     def asked(self, event: events.OperatorAsked) -> None:
         request, ticket = event.request, event.ticket

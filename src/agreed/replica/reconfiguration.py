@@ -40,7 +40,8 @@ def server_number(name: NodeId, position: int) -> int:
 
 
 def _server(member: Member, position: int, role: Role) -> Server:
-    parts = re.fullmatch(r"(.*?):(\d+)(?::(\d+))?", member.address)
+    """Never raises: what a member calls its address came from itself, and every leader has to print it."""
+    parts = re.fullmatch(r"(.*?):(\d{1,5})(?::(\d{1,5}))?", member.address, re.ASCII)
     host, quorum_port, election_port = parts.groups() if parts else (member.address, "0", None)
     client_host, _, client_port = member.client_address.rpartition(":")
     return Server(
@@ -50,7 +51,7 @@ def _server(member: Member, position: int, role: Role) -> Server:
         int(election_port) if election_port else election_port_of(int(quorum_port)),
         role,
         client_host.strip("[]") or ANY_ADDRESS,
-        int(client_port) if client_port else None,
+        int(client_port) if re.fullmatch(r"\d{1,5}", client_port, re.ASCII) else None,
     )
 
 

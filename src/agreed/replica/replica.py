@@ -503,6 +503,7 @@ class Replica:
         if now >= self._next_report:
             self._next_report = now + REPORT_EVERY_MS
             self._report_heard()
+            self.zookeeper.drop_unfinished()
         self.operators.give_up(now)
         if not self.machine.leads:
             return

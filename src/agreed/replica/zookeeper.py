@@ -85,6 +85,9 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 """Of replies to one connection in one turn: in a few hundred kilobytes somebody can ask ten thousand times
 for a megabyte."""
 
+HANDSHAKE_WITHIN_MS = 60_000
+"""Longer than any client waits for the answer to its handshake."""
+
 NO_SECRET = bytes(16)
 
 
@@ -279,6 +282,12 @@ class ZooKeeperClients:
         since, self._reported_at = self._reported_at, self._replica.now
         # Whom this node does not read from may be speaking all the time.
         return [lease for lease, c in self._by_lease.items() if c.heard_at >= since or c.paused]
+
+    def drop_unfinished(self) -> None:
+        """Who connects and never says who it is has no session that could expire."""
+        since = self._replica.now - HANDSHAKE_WITHIN_MS
+        for client in [c for c in self._clients.values() if not c.lease and c.opened_at < since]:
+            self.drop(client, "its handshake never came to an end")
 
     def suspend(self) -> None:
         """Nobody leads: a client that stayed could neither write nor learn that what it reads is old."""
