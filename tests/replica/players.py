@@ -1,4 +1,4 @@
-"""The clients of a world: bytes over a connection to one node at a time, as a ZooKeeper client library does it.
+"""The clients of a world: bytes over a connection to one node at a time, as a ZooKeeper client has it.
 
 A player pipelines requests, pings, notices when its server is silent, comes again at another node with its
 session and its watches, gives up and vanishes, or closes its session.  All that it is told goes to the judge.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agreed.replica import events
+from agreed.replica.upkeep import EXPIRY_GRACE_MS
 from agreed.store.records import OPEN_ACL
 from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
 from agreed.wire.zookeeper.messages import (
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
 REGISTERS = [b"/r/0", b"/r/1", b"/r/2"]
 PARENTS = [b"/r", b"/d", b"/s", b"/e"]
 SESSION_OVER = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode.CONNECTION_LOSS}
+WISHES = {
+    "create": 12, "sequence": 8, "ephemeral": 5, "set": 20, "delete": 6, "multi": 5,
+    "get": 25, "list": 5, "exists": 5, "sync": 8, "away": 0.3, "sleep": 0.5,
+}  # fmt: skip
+"""What a player asks for, and how often."""
 REPLY_WITHIN_MS = 1_200
 TIMEOUTS_MS = [1_500, 2_400, 4_000]
 NO_PASSWORD = bytes(16)
@@ -167,6 +173,7 @@ class Player:
     _heard_at: int = 0
     _pinged_at: int = 0
     _numbers: int = 0
+    _awake_at: int = 0
     _founded: bool = False
 
     def __post_init__(self) -> None:
@@ -181,6 +188,9 @@ class Player:
 
     def _connect(self) -> None:
         if self.vanished or self.link is not None:
+            return
+        if self.world.now < self._awake_at:
+            self.world.at(self._awake_at - self.world.now, self._connect)
             return
         node = self.world.nodes[self.dice.choice(sorted(self.world.nodes))]
         if not node.up:
@@ -243,10 +253,7 @@ class Player:
     def _one(self) -> None:
         dice, judge = self.dice, self.world.judge
         data = self._fresh()
-        what = dice.choices(
-            ["create", "sequence", "ephemeral", "set", "delete", "multi", "get", "list", "exists", "sync", "away"],
-            [12, 8, 5, 20, 6, 5, 25, 5, 5, 8, 0.4],
-        )[0]
+        [what] = dice.choices(list(WISHES), list(WISHES.values()))
         floor = judge.floor if self.world.settings.linearizable_reads else 0
         watch = dice.random() < 0.3
         register = dice.choice(REGISTERS)
@@ -280,10 +287,17 @@ class Player:
             self._send(Ask(GetDataRequest(register, False), judge.floor))
         elif what == "away":
             self._abandon()
+        elif what == "sleep":
+            self._sleep()
 
     def _abandon(self) -> None:
         """The process dies and is started anew: it knows nothing of its session, which has to expire."""
         self._forget_session()
+        self.break_link()
+
+    def _sleep(self) -> None:
+        """Says nothing until about the moment at which its session expires, and then comes back for it."""
+        self._awake_at = self.world.now + self.ttl_ms + EXPIRY_GRACE_MS + self.dice.randint(-300, 500)
         self.break_link()
 
     def _forget_session(self) -> None:
@@ -333,7 +347,7 @@ class Player:
         self._pinged_at = self.world.now
         if self.armed:
             self._rearm()
-        if not self._founded and self.name == "p1":
+        if self.name == "p1" and not self._founded:
             self._found()
         self.world.at(self.dice.randint(0, 30), self._act)
 
@@ -341,7 +355,6 @@ class Player:
         """The nodes which everybody works on; again after a failure, until all are there."""
         for path in (*PARENTS, *REGISTERS):
             self._send(Ask(CreateRequest(path, b"", OPEN_ACL, CreateMode.PERSISTENT)))
-        self._founded = True
 
     def _rearm(self) -> None:
         kinds = {
@@ -393,7 +406,7 @@ class Player:
             assert change is None or change > zxid, told
 
     def _refused(self, ask: Ask, error: ErrorCode, zxid: int) -> None:
-        """Only what can be refused may be: nothing was ever created twice, or at a place that is not there."""
+        """Only what can be refused may be: nothing is created twice, or where there is no parent."""
         request, truth = ask.request, self.world.judge.truth
         match request:
             case ExistsRequest(path, watch):
@@ -402,7 +415,8 @@ class Player:
                 if watch:
                     self.armed.setdefault((path, "exist"), zxid)
             case CreateRequest(path, b""):
-                assert error is ErrorCode.NODE_EXISTS, "told twice: founding"
+                assert error is ErrorCode.NODE_EXISTS, f"{ask} was refused: {error.name}"
+                assert truth.value_at(path, zxid) is not None
             case _:
                 absent = self._absent(request, zxid)
                 assert error is ErrorCode.NO_NODE, f"{ask} was refused: {error.name}"
@@ -419,8 +433,8 @@ class Player:
         judge = self.world.judge
         truth = judge.truth
         match ask.request:
-            case CreateRequest(_, b""):
-                pass
+            case CreateRequest(path, b""):
+                self._founded = path == REGISTERS[-1]
             case CreateRequest(path, data, _, mode):
                 assert data is not None
                 judge.created(ask, data, reply.path, zxid)
@@ -470,4 +484,5 @@ class Player:
 
     def standing(self) -> str:
         where = self.link.node.name if self.link else "nowhere"
-        return f"{self.name} at {where}, session {self.session:#x}, stands={self.established}, asked={list(self.asked)[:2]}"
+        asked = [type(ask.request).__name__ for _, ask in self.asked]
+        return f"{self.name} at {where}, session {self.session:#x}, stands={self.established}, {asked=}"
