@@ -439,6 +439,16 @@ class CalmedByAnybody(Raft):
         super()._on_received(event)
 
 
+class BlamesOthersForItsPause(Raft):
+    """A pause of our own is no silence of others."""
+
+    class Blaming(Leader):
+        def on_pause(self, late_ms: int) -> None:
+            pass
+
+    leader_role = Blaming
+
+
 class KeepsItsLease(Raft):
     """R27: who has told another to campaign has no lease any more."""
 
@@ -473,16 +483,16 @@ RANDOM: list[tuple[type[Raft], int]] = [
     (ComparesOnlyTerms, 1),
     (VotesTwice, 9),
     (HalfIsEnough, 0),
-    (JoinsAnyLog, 78),
-    (TruncatesWithoutConflict, 2),
-    (CommitsWhatItWasTold, 78),
+    (JoinsAnyLog, 18),
+    (TruncatesWithoutConflict, 4),
+    (CommitsWhatItWasTold, 18),
     (CommitGoesBack, 0),
     (CommitsWhatItAppends, 0),
     (BelievesTheLastWord, 0),
     (CountsItsOwnUnsavedLog, 0),
-    (AcknowledgesBeforeItSaves, 0),
+    (AcknowledgesBeforeItSaves, 1),
     (OverwritesItsOwnLog, 0),
-    (ReadsBeforeItCommits, 0),
+    (ReadsBeforeItCommits, 12),
     (ReadsWithoutAsking, 0),
     (AnswersTwice, 0),
     (CountsOnlyTheNewSet, 13),

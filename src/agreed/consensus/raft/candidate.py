@@ -77,5 +77,8 @@ class Candidate(Role):
         if now >= self.raft.election_deadline:
             self.raft.campaign()
 
+    def on_pause(self, late_ms: int) -> None:
+        self.raft.extend_election()
+
     def next_wake(self) -> Instant:
         return self.raft.election_deadline

@@ -36,6 +36,9 @@ class Follower(Role):
         if now >= raft.election_deadline and raft.promotable:
             raft.campaign()
 
+    def on_pause(self, late_ms: int) -> None:
+        self.raft.extend_election()
+
     def next_wake(self) -> Instant | None:
         return self.raft.election_deadline if self.raft.promotable else None
 

@@ -323,6 +323,10 @@ class Leader(Role):
             {name for name, follower in self.progress.items() if now - follower.heard_at < patience}
         )
 
+    def on_pause(self, late_ms: int) -> None:
+        for follower in self.followers:
+            follower.heard_at += late_ms
+
     def next_wake(self) -> Instant:
         deadlines = [self._beat_at, self._notice_at, self.transfer.deadline, self.reads.next_deadline()]
         return min(deadline for deadline in deadlines if deadline is not None)

@@ -226,7 +226,9 @@ class Raft(RaftState):
             self.election_deadline = now + self.election_timeout_ms
         if self.wake is None or now < self.wake:
             return
-        self.wake = None
+        late_ms, self.wake = now - self.wake, None
+        if late_ms > self.config.heartbeat_ms:
+            self.role.on_pause(late_ms)
         self.role.on_time(now)
         self.forwarded.on_time(now)
         for instant in (self.role.next_wake(), self.forwarded.next_deadline()):

@@ -54,6 +54,10 @@ class Role:
     def on_time(self, now: Instant) -> None:
         """`now` is at or after the instant we asked for."""
 
+    def on_pause(self, late_ms: int) -> None:
+        """We were told the time this much too late.  Whatever others said meanwhile may still wait to be
+        read, so the silence is ours, not theirs."""
+
     def next_wake(self) -> Instant | None:
         """When `on_time` should be called next."""
         return None
@@ -217,6 +221,10 @@ class RaftState(ABC):
         self.election_deadline = self.now + self.election_timeout_ms
         if self.promotable:
             self.arm(self.election_deadline)
+
+    def extend_election(self) -> None:
+        """After a pause of our own: hear first what has come in."""
+        self.election_deadline = max(self.election_deadline, self.now + self.config.heartbeat_ms)
 
     # --- what leaves ---
 
