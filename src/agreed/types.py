@@ -5,7 +5,13 @@ lost its disk comes back with the old name and a new identity, and may not vote 
 """
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+NUMBER_MOST = (1 << 63) - 1
+"""Above every term and index that a cluster can reach.  What is decoded is held to it, so that one may add to
+a number of a peer and still write it down."""
 
 NodeId: TypeAlias = str
 """The name of a node, unique in a cluster: `n1`."""
@@ -13,10 +19,10 @@ NodeId: TypeAlias = str
 Identity: TypeAlias = int
 """A random 63-bit number made with a data directory; tells a node from its wiped successor."""
 
-Term: TypeAlias = int
+Term: TypeAlias = Annotated[int, Meta(ge=0, le=NUMBER_MOST)]
 """Raft's term (a ballot, view or epoch in the other protocols)."""
 
-Index: TypeAlias = int
+Index: TypeAlias = Annotated[int, Meta(ge=0, le=NUMBER_MOST)]
 """A position in the replicated log; the first entry has index 1."""
 
 Revision: TypeAlias = int

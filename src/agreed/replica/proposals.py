@@ -15,15 +15,12 @@ from __future__ import annotations
 import msgspec
 
 from agreed.store.commands import Batch
-from agreed.types import NodeId, Stamp
+from agreed.types import NUMBER_MOST, NodeId, Stamp
 
 MAX_GATHERED_BYTES = 64 * 1024 * 1024
 
 MAX_ENTRY_BYTES = 8 * 1024 * 1024
 """Of an entry with more than one batch; a message between nodes may be eight times as large."""
-
-NUMBER_MOST = 1 << 62
-"""Above every life and every number of a command that a node can reach; below what the log can hold."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Batch)
