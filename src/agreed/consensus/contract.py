@@ -56,12 +56,12 @@ class Contract:
         self._check_save(node, effects)
         # Reads first: what is committed in the same turn was not yet known to anybody who asked.
         for ready in effects.reads:
-            floor = self._reads[node].pop(ready.ticket, None)
-            if floor is None:
+            least = self._reads[node].pop(ready.ticket, None)
+            if least is None:
                 raise ContractBroken(f"one answer: {node} answered read {ready.ticket} again or unasked")
-            if ready.index is not None and ready.index < floor:
+            if ready.index is not None and ready.index < least:
                 raise ContractBroken(
-                    f"read freshness: {node} answers at {ready.index} what was asked after {floor} was agreed"
+                    f"read freshness: {node} answers at {ready.index} what was asked after {least} was agreed"
                 )
         for entry in effects.commit:
             self._check_commit(node, entry)
