@@ -33,14 +33,20 @@ class Follower(Role):
 
     def on_time(self, now: Instant) -> None:
         raft = self.raft
-        if now >= raft.election_deadline and raft.promotable:
+        if now < raft.election_deadline:
+            return
+        if raft.promotable:
             raft.campaign()
+        else:
+            # A learner cannot do anything about it, but whoever relies on it must know.
+            raft.leader = None
 
     def on_pause(self, late_ms: int) -> None:
         self.raft.extend_election()
 
     def next_wake(self) -> Instant | None:
-        return self.raft.election_deadline if self.raft.promotable else None
+        raft = self.raft
+        return raft.election_deadline if raft.promotable or raft.leader is not None else None
 
     def on_members(self) -> None:
         raft = self.raft

@@ -180,6 +180,9 @@ class Raft(RaftState):
         if leader != self.leader:
             self.forwarded.fail_asked()
             self.leader = leader
+            if leader is not None and not self.promotable:
+                self.election_deadline = self.now + self.election_timeout_ms
+                self.arm(self.election_deadline)
 
     def campaign(self, *, transfer: bool = False) -> None:
         """See whether we could win, or at once where the old leader has seen to that (thesis 3.10)."""
