@@ -1,7 +1,7 @@
-"""Sees all that the nodes of a world apply and all that its clients are told, and says what must not be.
+"""Sees all that nodes apply and all that clients are told, and says what must not be.
 
-What is applied is the truth (`Truth`): the events of each revision, from whichever node applies it first; each
-other node must find the same there.  What clients are told is held against it:
+What is applied is the truth (`Truth`): the events of each revision, from whichever node is first; each other
+node must find the same there.  What clients are told is held against it:
 
 * an acknowledged write is in the truth, where its reply says; nothing is done twice;
 * a read tells the state of exactly the revision (zxid) in its header;
@@ -122,7 +122,7 @@ class Judge:
             if revision > truth.known:
                 truth.learn(revision, done.get(revision, []))
             else:
-                assert truth.by_revision[revision] == done.get(revision, []), "the same revision, other events"
+                assert truth.by_revision[revision] == done.get(revision, []), "one revision, other events"
         if entry.index % 4 == 0:
             self._compare(entry.index, store)
         if entry.index % 32 == 0:

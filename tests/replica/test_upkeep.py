@@ -68,6 +68,24 @@ def test_a_session_attached_anew_has_the_time_it_asked_for_last() -> None:
     assert leases.next_deadline == 42_000 + EXPIRY_GRACE_MS
 
 
+def test_a_session_that_comes_again_and_again_is_named_once_and_takes_no_more_memory() -> None:
+    leases = expiry(1)
+    for now in range(0, 1_000, 10):
+        leases.add(1, TTL_MS, now)
+    assert leases.due(100_000) == [1]
+    leases.remove(1)
+    leases.due(1_000_000)
+    assert leases.next_deadline is None
+
+
+def test_a_session_whose_number_is_used_again_is_a_new_one() -> None:
+    leases = expiry(1)
+    leases.remove(1)
+    leases.add(1, TTL_MS, 3_000)
+    assert leases.due(TTL_MS + EXPIRY_GRACE_MS) == []
+    assert leases.due(3_000 + TTL_MS + EXPIRY_GRACE_MS) == [1]
+
+
 def test_who_leads_no_longer_expires_nobody() -> None:
     leases = expiry(1)
     leases.stop()

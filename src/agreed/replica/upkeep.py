@@ -32,11 +32,15 @@ said meanwhile it has not read yet: nobody is to be blamed for that silence."""
 
 
 class Expiry:
-    """Deadlines of all leases, as the leader sees them.  Being heard costs one dict write."""
+    """Deadlines of all leases, as the leader sees them.  Being heard costs one dict write.
+
+    Each lease stands in the heap once with the instant in `_looked_at`, at which it is looked at again; its
+    deadline may have moved back by then.  Other entries of it are void."""
 
     def __init__(self) -> None:
         self._heard: dict[LeaseId, Instant] = {}
         self._ttl_ms: dict[LeaseId, int] = {}
+        self._looked_at: dict[LeaseId, Instant] = {}
         self._deadlines: list[tuple[Instant, LeaseId]] = []
 
     def __len__(self) -> int:
@@ -46,21 +50,29 @@ class Expiry:
         """Leadership begins: everybody gets the full time from now on."""
         self._ttl_ms = dict(leases)
         self._heard = dict.fromkeys(self._ttl_ms, now)
-        self._deadlines = [(now + ttl_ms + EXPIRY_GRACE_MS, lease) for lease, ttl_ms in self._ttl_ms.items()]
+        self._looked_at = {lease: now + ttl_ms + EXPIRY_GRACE_MS for lease, ttl_ms in self._ttl_ms.items()}
+        self._deadlines = [(instant, lease) for lease, instant in self._looked_at.items()]
         heapq.heapify(self._deadlines)
 
     def stop(self) -> None:
-        self._heard, self._ttl_ms, self._deadlines = {}, {}, []
+        self._heard, self._ttl_ms, self._looked_at, self._deadlines = {}, {}, {}, []
 
     def add(self, lease: LeaseId, ttl_ms: int, now: Instant) -> None:
         """A lease was granted, or attached again with perhaps another time to live."""
         self._ttl_ms[lease] = ttl_ms
         self._heard[lease] = now
-        heapq.heappush(self._deadlines, (now + ttl_ms + EXPIRY_GRACE_MS, lease))
+        deadline = now + ttl_ms + EXPIRY_GRACE_MS
+        if deadline < self._looked_at.get(lease, deadline + 1):
+            self._look_at(lease, deadline)
+
+    def _look_at(self, lease: LeaseId, instant: Instant) -> None:
+        self._looked_at[lease] = instant
+        heapq.heappush(self._deadlines, (instant, lease))
 
     def remove(self, lease: LeaseId) -> None:
         self._ttl_ms.pop(lease, None)
         self._heard.pop(lease, None)
+        self._looked_at.pop(lease, None)
 
     def heard(self, lease: LeaseId, now: Instant) -> None:
         if lease in self._ttl_ms:
@@ -71,17 +83,16 @@ class Expiry:
         due: list[LeaseId] = []
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= now:
-            _, lease = heapq.heappop(deadlines)
-            ttl_ms = self._ttl_ms.get(lease)
-            if ttl_ms is None:
+            instant, lease = heapq.heappop(deadlines)
+            if self._looked_at.get(lease) != instant:
                 continue
+            ttl_ms = self._ttl_ms[lease]
             deadline = self._heard[lease] + ttl_ms + EXPIRY_GRACE_MS
             if deadline <= now:
                 due.append(lease)
                 # Should the command be lost or refused, the lease must come up again.
-                heapq.heappush(deadlines, (now + ttl_ms, lease))
-            else:
-                heapq.heappush(deadlines, (deadline, lease))
+                deadline = now + ttl_ms
+            self._look_at(lease, deadline)
         return due
 
     @property
