@@ -302,7 +302,7 @@ class Replica:
         else:
             self.applied = entry.index
             if entry.kind is EntryKind.MEMBERS:
-                self._members_changed()
+                self._members_changed(entry.index)
 
     def _apply_batch(self, batch: Batch) -> bool:
         """Whether a checkpoint was among the commands."""
@@ -359,8 +359,11 @@ class Replica:
         if isinstance(command, ExpireLease):
             self.zookeeper.lease_left(command.lease, "its session expired")
 
-    def _members_changed(self) -> None:
-        names = {member.name for member in all_members(self.machine.members)}
+    def _members_changed(self, index: Index) -> None:
+        """Removed is who is neither among the members agreed upon here, nor among those of the log's end:
+        the former may be history, and the latter may be taken back."""
+        agreed = all_members(self.machine.snapshot_mark(index).members)
+        names = {member.name for member in agreed + all_members(self.machine.members)}
         if self.name not in names and self.problem is None:
             self.stop_serving(f"{self.name} was removed from the cluster")
 
