@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from agreed.consensus.members import Member, Members, MembersChange, SetVoters
+from agreed.consensus.members import IN_FORCE_ALREADY, Member, Members, MembersChange, SetVoters
 from agreed.errors import MalformedInput
+from agreed.replica.clients import READ, Client, Gate
+from agreed.replica.operators import OUTCOME_UNKNOWN
 from agreed.store.access import allowed
 from agreed.store.machine import Store
 from agreed.store.records import WRITE, Credential
@@ -29,7 +32,11 @@ from agreed.wire.zookeeper.config_text import (
     parse_ensemble,
     print_ensemble,
 )
-from agreed.wire.zookeeper.messages import ErrorCode, ReconfigRequest
+from agreed.wire.zookeeper.messages import ErrorCode, GetDataRequest, ReconfigRequest
+
+if TYPE_CHECKING:
+    from agreed.replica.replica import Replica
+    from agreed.replica.zookeeper import ZooKeeperClients
 
 CONFIG_PATH = b"/zookeeper/config"
 
@@ -139,3 +146,71 @@ def _member(
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+class Reconfiguration:
+    """ZooKeeper's `reconfig`, asked of this node: passed on to the leader, answered when it can be seen
+    here."""
+
+    def __init__(self, replica: Replica, front: ZooKeeperClients) -> None:
+        self._replica = replica
+        self._front = front
+
+    def asked(self, client: Client, xid: int, request: object) -> None:
+        assert isinstance(request, ReconfigRequest)
+        if client.read_only:
+            self._front.in_turn(client, xid, ErrorCode.NOT_READ_ONLY)
+            return
+        replica = self._replica
+        change = members_change(
+            request, replica.store, replica.members, client.credentials, replica.operators.strangers
+        )
+        if isinstance(change, ErrorCode):
+            self._front.in_turn(client, xid, change)
+            return
+        place = (xid, request, Gate(False))
+        client.queue.append(place)
+        # What comes behind it is not looked at before: a write would be applied, and could not be answered.
+        self._front.hold_back(client)
+
+        def answered(refusal: str | None, revision: int) -> None:
+            if client.closed:
+                return
+            if refusal == IN_FORCE_ALREADY:
+                # A reconfig may be asked for twice, as where the answer to the first was lost.  The leader
+                # has said so, and this node may not have heard of it yet: hence the barrier.
+                again = GetDataRequest(CONFIG_PATH, False)
+                _replace(client, place, (xid, again, replica.reads.gate(client)))
+                self._front.begin(client)
+            elif refusal is not None:
+                replica.log("warning", f"reconfig was refused: {refusal}")
+                _replace(client, place, (xid, _reconfig_error(refusal), READ))
+                self._front.drain(client)
+                self._front.begin(client)
+            else:
+                replica.when_applied(revision, shown)
+
+        def shown() -> None:
+            """ZooKeeper answers with the new text and its stat, as getData of the node would."""
+            if not client.closed:
+                _replace(client, place, (xid, GetDataRequest(CONFIG_PATH, False), READ))
+                self._front.drain(client)
+                self._front.begin(client)
+
+        replica.operators.change(change, answered)
+
+
+def _replace(client: Client, old: tuple[int, object, Gate], new: tuple[int, object, Gate]) -> None:
+    for position, place in enumerate(client.queue):
+        if place is old:
+            client.queue[position] = new
+            return
+
+
+def _reconfig_error(refusal: str) -> ErrorCode:
+    """The consensus machine says in words why it refuses a change of members."""
+    if refusal == OUTCOME_UNKNOWN:
+        return ErrorCode.CONNECTION_LOSS
+    if "under way" in refusal:
+        return ErrorCode.RECONFIG_IN_PROGRESS
+    return ErrorCode.NEW_CONFIG_NO_QUORUM

@@ -33,7 +33,7 @@ from agreed.replica.reads import Reads
 from agreed.replica.reconfiguration import configuration_text
 from agreed.replica.requests import Requests
 from agreed.replica.settings import Settings
-from agreed.replica.snapshots import Digests, SnapshotIn, SnapshotOut
+from agreed.replica.snapshots import SnapshotKeeper
 from agreed.replica.upkeep import (
     REPORT_EVERY_MS,
     STOOD_STILL_MS,
@@ -105,10 +105,8 @@ class Replica:
         self.reads = Reads()
         self.expiry = Expiry()
         self.checkpoint = CheckpointTrigger(settings.snapshot_entries, settings.snapshot_bytes)
-        self.snapshot_out = SnapshotOut()
-        self.snapshot_in = SnapshotIn()
         self.snapshot_index: Index = applied
-        self.digests = Digests(name)
+        self.snapshots = SnapshotKeeper(self)
         self.effects = Effects()
         self.zookeeper = ZooKeeperClients(self)
         self.operators = Operators(self)
@@ -130,10 +128,10 @@ class Replica:
             events.PeerClosed: self._peer_closed,
             events.Saved: self._saved,
             events.DiskStopped: self._disk_stopped,
-            events.SnapshotPieceWritten: self._piece_written,
-            events.SnapshotWritten: self._snapshot_written,
-            events.RestorePiece: self._restore_piece,
-            events.RestoreEnded: self._restore_ended,
+            events.SnapshotPieceWritten: self.snapshots.piece_written,
+            events.SnapshotWritten: self.snapshots.written,
+            events.RestorePiece: self.snapshots.restore_piece,
+            events.RestoreEnded: self.snapshots.restore_ended,
             events.OperatorAsked: self.operators.asked,
             events.StrangerSeen: self.operators.stranger_seen,
             events.StopRequested: self._stop_requested,
@@ -144,7 +142,7 @@ class Replica:
         self._peer_messages: dict[type, Callable[..., None]] = {
             Forward: self._forward_received,
             Heard: self._heard_received,
-            DigestReport: self._digest_received,
+            DigestReport: self.snapshots.digest_received,
             ChangeAsked: self.operators.change_asked,
             ChangeAnswer: self.operators.change_answered,
         }
@@ -298,7 +296,7 @@ class Replica:
             self.applied = entry.index
             self.checkpoint.applied(commands, len(entry.payload))
             if checkpoint:
-                self._take_snapshot(entry)
+                self.snapshots.take(entry)
         else:
             self.applied = entry.index
             if entry.kind is EntryKind.MEMBERS:
@@ -352,12 +350,12 @@ class Replica:
             if self.machine.leads:
                 self.expiry.add(result.lease, result.ttl_ms, self.now)
             if origin != self.origin:
-                self.zookeeper.lease_left(result.lease, "its session moved to another node")
+                self.zookeeper.sessions.lease_left(result.lease, "its session moved to another node")
             return
         assert isinstance(command, RevokeLease | ExpireLease)
         self.expiry.remove(command.lease)
         if isinstance(command, ExpireLease):
-            self.zookeeper.lease_left(command.lease, "its session expired")
+            self.zookeeper.sessions.lease_left(command.lease, "its session expired")
 
     def _members_changed(self, index: Index) -> None:
         """Removed is who is neither among the members agreed upon here, nor among those of the log's end:
@@ -380,66 +378,6 @@ class Replica:
             then()
         else:
             self._awaited.append((revision, then))
-
-    # --- snapshots ------------------------------------------------------------------------------------
-
-    def _take_snapshot(self, entry: Entry) -> None:
-        self.checkpoint.taken()
-        if self.snapshot_out.running:
-            self.log("warning", f"the snapshot before is still being written: none is taken at {entry.index}")
-            return
-        mark = self.machine.snapshot_mark(entry.index)
-        self.effects.snapshot.append(self.snapshot_out.start(self.store, mark))
-        self._next_piece()
-
-    def _next_piece(self) -> None:
-        piece = self.snapshot_out.next_piece()
-        if piece is not None:
-            self.effects.snapshot.append(piece)
-
-    def _piece_written(self, event: events.SnapshotPieceWritten) -> None:
-        self._next_piece()
-
-    def _snapshot_written(self, event: events.SnapshotWritten) -> None:
-        self.snapshot_out.ended()
-        self.snapshot_index = event.mark.index
-        self.machine.step(consensus.SnapshotTaken(event.mark))
-        for member in all_members(self.machine.members):
-            if member.name != self.name:
-                self.effects.send.append((member.name, DigestReport(event.mark.index, event.digest)))
-        self._digest_known(self.name, event.mark.index, event.digest)
-
-    def _digest_received(self, source: NodeId, message: DigestReport) -> None:
-        self._digest_known(source, message.index, message.digest)
-
-    def _digest_known(self, node: NodeId, index: Index, digest: bytes) -> None:
-        self.digests.report(node, index, digest)
-        found = self.digests.disagreement(index, len(self.machine.members.voters))
-        if found is None:
-            return
-        outvoted, others = found
-        self.log(
-            "critical", f"at index {index} the state of {self.name} differs from that of {', '.join(others)}"
-        )
-        if outvoted:
-            self.stop_serving(
-                f"the state of {self.name} at index {index} differs from that of a majority: "
-                "replace this member (`agreed member replace`) and keep its data directory for a report"
-            )
-
-    def _restore_piece(self, event: events.RestorePiece) -> None:
-        self.snapshot_in.feed(event.data)
-
-    def _restore_ended(self, event: events.RestoreEnded) -> None:
-        """From here on the store is another one: what clients had asked of the old one has no known
-        outcome."""
-        self.zookeeper.drop_all("this node took over a snapshot of the leader")
-        self.store = self.snapshot_in.finish()
-        self.applied = self.snapshot_index = event.mark.index
-        self.requests.forget(self.store.once.last(self.origin, self.requests.life))
-        self.checkpoint.taken()
-        self.machine.step(consensus.SnapshotInstalled(event.mark))
-        self.log("info", f"took over the leader's snapshot at index {event.mark.index}")
 
     # --- peers, disk, time ----------------------------------------------------------------------------
 
@@ -528,7 +466,7 @@ class Replica:
             self.effects.stopped = True
 
     def _report_heard(self) -> None:
-        heard = self.zookeeper.heard_since_last_report()
+        heard = self.zookeeper.sessions.heard_since_last_report()
         if self.machine.leads:
             for lease in heard:
                 self.expiry.heard(lease, self.now)

@@ -11,11 +11,18 @@ piece, one piece at a time, with the turns of the node between them.  No request
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from agreed.consensus.machine import SnapshotMark
+from agreed.consensus.machine import Entry, SnapshotInstalled, SnapshotMark, SnapshotTaken
+from agreed.replica import events
 from agreed.replica.events import SnapshotPiece, StartSnapshot
+from agreed.replica.founding import all_members
 from agreed.store.machine import Restorer, Store
 from agreed.types import Index, NodeId
+from agreed.wire.peer.messages import DigestReport
+
+if TYPE_CHECKING:
+    from agreed.replica.replica import Replica
 
 RECORDS_PER_PIECE = 500
 """About half a millisecond of work: what a request may have to wait for one piece."""
@@ -95,3 +102,76 @@ class Digests:
         for node in others:
             against[said[node]] = against.get(said[node], 0) + 1
         return max(against.values()) > voters // 2, others
+
+
+class SnapshotKeeper:
+    """What a node does with snapshots: takes its own, tells and compares digests, takes over the leader's."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._out = SnapshotOut()
+        self._in = SnapshotIn()
+        self._digests = Digests(replica.name)
+
+    def take(self, entry: Entry) -> None:
+        self._replica.checkpoint.taken()
+        if self._out.running:
+            self._replica.log(
+                "warning", f"the snapshot before is still being written: none is taken at {entry.index}"
+            )
+            return
+        mark = self._replica.machine.snapshot_mark(entry.index)
+        self._replica.effects.snapshot.append(self._out.start(self._replica.store, mark))
+        self._next_piece()
+
+    def _next_piece(self) -> None:
+        piece = self._out.next_piece()
+        if piece is not None:
+            self._replica.effects.snapshot.append(piece)
+
+    def piece_written(self, event: events.SnapshotPieceWritten) -> None:
+        self._next_piece()
+
+    def written(self, event: events.SnapshotWritten) -> None:
+        self._out.ended()
+        self._index = event.mark.index
+        self._replica.machine.step(SnapshotTaken(event.mark))
+        for member in all_members(self._replica.machine.members):
+            if member.name != self._replica.name:
+                self._replica.effects.send.append((member.name, DigestReport(event.mark.index, event.digest)))
+        self._digest_known(self._replica.name, event.mark.index, event.digest)
+
+    def digest_received(self, source: NodeId, message: DigestReport) -> None:
+        self._digest_known(source, message.index, message.digest)
+
+    def _digest_known(self, node: NodeId, index: Index, digest: bytes) -> None:
+        self._digests.report(node, index, digest)
+        found = self._digests.disagreement(index, len(self._replica.machine.members.voters))
+        if found is None:
+            return
+        outvoted, others = found
+        self._replica.log(
+            "critical",
+            f"at index {index} the state of {self._replica.name} differs from that of {', '.join(others)}",
+        )
+        if outvoted:
+            self._replica.stop_serving(
+                f"the state of {self._replica.name} at index {index} differs from that of a majority: "
+                "replace this member (`agreed member replace`) and keep its data directory for a report"
+            )
+
+    def restore_piece(self, event: events.RestorePiece) -> None:
+        self._in.feed(event.data)
+
+    def restore_ended(self, event: events.RestoreEnded) -> None:
+        """From here on the store is another one: what clients had asked of the old one has no known
+        outcome."""
+        self._replica.zookeeper.drop_all("this node took over a snapshot of the leader")
+        self._replica.store = self._in.finish()
+        self._replica.applied = self._index = event.mark.index
+        self._replica.requests.forget(
+            self._replica.store.once.last(self._replica.origin, self._replica.requests.life)
+        )
+        self._replica.checkpoint.taken()
+        self._replica.machine.step(SnapshotInstalled(event.mark))
+        self._replica.log("info", f"took over the leader's snapshot at index {event.mark.index}")

@@ -27,8 +27,8 @@ to the leader one report later; without the grace, a session that was silent for
 would have expired by then."""
 
 STOOD_STILL_MS = 1_000
-"""A leader to which time jumps this far was asleep (a stopped process, a paused machine), and what its clients
-said meanwhile it has not read yet: nobody is to be blamed for that silence."""
+"""A leader to which time jumps this far was asleep (a stopped process, a paused machine), and what its
+clients said meanwhile it has not read yet: nobody is to be blamed for that silence."""
 
 
 class Expiry:

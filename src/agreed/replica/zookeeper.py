@@ -7,7 +7,8 @@ and a client that comes from another node finds a store at least as new as what 
 Until then nothing of what it sends is looked at (`_early`): else whoever guesses a session's number could
 pipeline a write behind a handshake that is going to be refused.
 
-Requests that change something become commands (`wire/zookeeper/translate.py`); the others are answered from
+What a session is and who a client has proven to be is told in `sessions.py`.  Requests that change something
+become commands (`wire/zookeeper/translate.py`); the others are answered from
 the store here and now, or, where this node reads linearizably, behind a barrier.  Each reply waits for those
 before it (`clients.py`).
 """
@@ -17,33 +18,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from agreed.consensus.members import IN_FORCE_ALREADY
 from agreed.errors import MalformedInput
 from agreed.replica import events
-from agreed.replica.clients import READ, WRITE, Client, Errand, Gate
-from agreed.replica.operators import OUTCOME_UNKNOWN
-from agreed.replica.reconfiguration import CONFIG_PATH, members_change
+from agreed.replica.clients import READ, WRITE, Client
+from agreed.replica.reconfiguration import Reconfiguration
+from agreed.replica.sessions import Sessions
 from agreed.replica.words import answer_word
 from agreed.store.access import allowed
-from agreed.store.commands import AddCredential, AttachLease, GrantLease, RevokeLease
 from agreed.store.events import Event
 from agreed.store.records import READ as READ_PERMISSION
-from agreed.store.records import Acl, Credential
-from agreed.store.results import LeaseResult, Refusal, Result
-from agreed.types import Instant, LeaseId
+from agreed.store.records import Acl
+from agreed.store.results import Refusal, Result
 from agreed.wire.zookeeper import credentials, translate
 from agreed.wire.zookeeper.connection import ServerConnection
 from agreed.wire.zookeeper.messages import (
-    XID_AUTH,
     AuthRequest,
     CloseSessionRequest,
     ConnectRequest,
-    ConnectResponse,
     CreateRequest,
     DeleteRequest,
     ErrorCode,
     FourLetterWord,
-    GetDataRequest,
     Malformed,
     MultiRequest,
     PingRequest,
@@ -55,13 +50,7 @@ from agreed.wire.zookeeper.messages import (
     UnknownOperation,
 )
 from agreed.wire.zookeeper.reads import READS, answer
-from agreed.wire.zookeeper.reply_codec import (
-    encode_connect_response,
-    header_reply,
-    sasl_failure,
-    sasl_reply,
-)
-from agreed.wire.zookeeper.sasl import Authenticated, Challenge, DigestMd5Server
+from agreed.wire.zookeeper.reply_codec import header_reply
 from agreed.wire.zookeeper.watches import TooManyWatches, Watches
 
 if TYPE_CHECKING:
@@ -88,8 +77,6 @@ for a megabyte."""
 HANDSHAKE_WITHIN_MS = 60_000
 """Longer than any client waits for the answer to its handshake."""
 
-NO_SECRET = bytes(16)
-
 
 class ZooKeeperClients:
     """All ZooKeeper connections of this node."""
@@ -97,18 +84,18 @@ class ZooKeeperClients:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self._clients: dict[int, Client] = {}
-        self._by_lease: dict[LeaseId, Client] = {}
         self._early: dict[int, list[tuple[int, object]]] = {}
         self._dirty: list[Client] = []
         self._paused: list[Client] = []
-        self._suspended = False
-        self._reported_at: Instant = replica.now
+        self.suspended = False
         self._linearizable = replica.settings.linearizable_reads
         self.watches = Watches(self._may_read)
+        self.sessions = sessions = Sessions(replica, self)
+        reconfiguration = Reconfiguration(replica, self)
         self.received_total = 0
         self.sent_total = 0
         self._handlers: dict[type, Callable[[Client, int, Any], None]] = {
-            ConnectRequest: self._connect,
+            ConnectRequest: sessions.connect,
             FourLetterWord: self._word,
             CreateRequest: self._write,
             DeleteRequest: self._write,
@@ -116,22 +103,22 @@ class ZooKeeperClients:
             SetAclRequest: self._write,
             MultiRequest: self._write,
             SyncRequest: self._sync,
-            AuthRequest: self._auth,
-            SaslRequest: self._sasl,
-            CloseSessionRequest: self._close_session,
-            ReconfigRequest: self._reconfig,
-            Malformed: self._local,
-            UnknownOperation: self._local,
-            PingRequest: self._local,
+            AuthRequest: sessions.authenticate,
+            SaslRequest: sessions.sasl,
+            CloseSessionRequest: sessions.close,
+            ReconfigRequest: reconfiguration.asked,
+            Malformed: self.in_turn,
+            UnknownOperation: self.in_turn,
+            PingRequest: self.in_turn,
         }
         for kind in READS:
             # Not those with a handler of their own: a `sync` that were answered like a read would promise
             # what only a confirmed read index can.
             self._handlers.setdefault(kind, self._read)
         self._results: dict[type, Callable[[Client, int, Any, Result], None]] = {
-            ConnectRequest: self._connected,
-            bytes: self._authenticated,
-            CloseSessionRequest: self._session_closed,
+            ConnectRequest: sessions.connected,
+            bytes: sessions.authenticated,
+            CloseSessionRequest: sessions.closed,
         }
 
     def __len__(self) -> int:
@@ -235,7 +222,7 @@ class ZooKeeperClients:
 
     # --- sending, dropping ----------------------------------------------------------------------------
 
-    def _send(self, client: Client, data: bytes) -> None:
+    def send(self, client: Client, data: bytes) -> None:
         if not client.out:
             self._dirty.append(client)
         client.out.append(data)
@@ -253,8 +240,7 @@ class ZooKeeperClients:
         self._early.pop(client.id, None)
         client.queue.clear()
         self.watches.drop(client.id)
-        if self._by_lease.get(client.lease) is client:
-            del self._by_lease[client.lease]
+        self.sessions.left_by(client)
 
     def drop(self, client: Client, reason: str | None) -> None:
         """Close the connection after what was already written to it; with a line in the log if it is a
@@ -272,17 +258,6 @@ class ZooKeeperClients:
         for client in list(self._clients.values()):
             self.drop(client, None)
 
-    def lease_left(self, lease: LeaseId, reason: str) -> None:
-        """The session is over or elsewhere: its connection here, if any, goes."""
-        client = self._by_lease.get(lease)
-        if client is not None:
-            self.drop(client, reason)
-
-    def heard_since_last_report(self) -> list[LeaseId]:
-        since, self._reported_at = self._reported_at, self._replica.now
-        # Whom this node does not read from may be speaking all the time.
-        return [lease for lease, c in self._by_lease.items() if c.heard_at >= since or c.paused]
-
     def drop_unfinished(self) -> None:
         """Who connects and never says who it is has no session that could expire."""
         since = self._replica.now - HANDSHAKE_WITHIN_MS
@@ -291,20 +266,20 @@ class ZooKeeperClients:
 
     def suspend(self) -> None:
         """Nobody leads: a client that stayed could neither write nor learn that what it reads is old."""
-        if not self._suspended:
-            self._suspended = True
+        if not self.suspended:
+            self.suspended = True
             self.drop_all("nobody leads: no quorum")
 
     def quorum_returned(self) -> None:
         """Clients that were served read-only meanwhile have to come again, as ZooKeeper has it."""
-        if self._suspended:
-            self._suspended = False
+        if self.suspended:
+            self.suspended = False
             for client in [c for c in self._clients.values() if c.read_only]:
                 self.drop(client, None)
 
     @property
     def read_only(self) -> bool:
-        return self._suspended and self._replica.settings.read_only_mode and self._replica.problem is None
+        return self.suspended and self._replica.settings.read_only_mode and self._replica.problem is None
 
     # --- the order of replies -------------------------------------------------------------------------
 
@@ -347,7 +322,7 @@ class ZooKeeperClients:
             xid, request, _ = queue.popleft()
             self._answer(client, xid, request)
 
-    def _local(self, client: Client, xid: int, request: object) -> None:
+    def in_turn(self, client: Client, xid: int, request: object) -> None:
         """Answered without looking at the store's newest state, but in its turn."""
         if client.queue:
             client.queue.append((xid, request, READ))
@@ -384,14 +359,14 @@ class ZooKeeperClients:
         if kind in READS:
             self._answer_read(client, xid, request)
         elif kind is bytes:
-            self._send(client, request)
+            self.send(client, request)
         elif kind is ErrorCode:
-            self._send(client, header_reply(xid, revision, request))
+            self.send(client, header_reply(xid, revision, request))
         elif kind is Malformed:
-            self._send(client, header_reply(xid, revision, ErrorCode.MARSHALLING_ERROR))
+            self.send(client, header_reply(xid, revision, ErrorCode.MARSHALLING_ERROR))
         else:
             assert kind is UnknownOperation
-            self._send(client, header_reply(xid, -1, ErrorCode.UNIMPLEMENTED))
+            self.send(client, header_reply(xid, -1, ErrorCode.UNIMPLEMENTED))
             self.drop(client, f"it asked for the unknown operation {request.op}")
 
     def notify(self, fresh: Sequence[Event]) -> None:
@@ -399,7 +374,7 @@ class ZooKeeperClients:
         for identifier, frame in self.watches.notify(fresh, self._replica.store.tree.get):
             client = self._clients.get(identifier)
             if client is not None:
-                self._send(client, frame)
+                self.send(client, frame)
 
     def _may_read(self, connection: int, acl: Acl) -> bool:
         client = self._clients.get(connection)
@@ -411,224 +386,34 @@ class ZooKeeperClients:
         """The hot path: a request becomes a command with a ticket."""
         command = translate.command_for(client.lease, request)
         if client.read_only:
-            self._local(client, xid, ErrorCode.NOT_READ_ONLY)
+            self.in_turn(client, xid, ErrorCode.NOT_READ_ONLY)
         elif isinstance(command, ErrorCode):
-            self._local(client, xid, command)
+            self.in_turn(client, xid, command)
         else:
             client.queue.append((xid, request, WRITE))
             self._replica.requests.submit(command, client)
 
     def _sync(self, client: Client, xid: int, request: object) -> None:
         if client.read_only:
-            self._local(client, xid, ErrorCode.NOT_READ_ONLY)
+            self.in_turn(client, xid, ErrorCode.NOT_READ_ONLY)
         else:
             client.queue.append((xid, request, self._replica.reads.gate(client)))
 
-    def _reconfig(self, client: Client, xid: int, request: object) -> None:
-        assert isinstance(request, ReconfigRequest)
-        if client.read_only:
-            self._local(client, xid, ErrorCode.NOT_READ_ONLY)
-            return
-        replica = self._replica
-        change = members_change(
-            request, replica.store, replica.members, client.credentials, replica.operators.strangers
-        )
-        if isinstance(change, ErrorCode):
-            self._local(client, xid, change)
-            return
-        place = (xid, request, Gate(False))
-        client.queue.append(place)
-        # What comes behind it is not looked at before: a write would be applied, and could not be answered.
+    # --- what is not looked at yet --------------------------------------------------------------------
+
+    def hold_back(self, client: Client) -> None:
+        """What this client says from now on is kept until `begin`."""
         client.ready = False
         self._early[client.id] = []
 
-        def answered(refusal: str | None, revision: int) -> None:
-            if client.closed:
-                return
-            if refusal == IN_FORCE_ALREADY:
-                # A reconfig may be asked for twice, as where the answer to the first was lost.  The leader
-                # has said so, and this node may not have heard of it yet: hence the barrier.
-                again = GetDataRequest(CONFIG_PATH, False)
-                self._replace(client, place, (xid, again, replica.reads.gate(client)))
-                self._begin(client)
-            elif refusal is not None:
-                replica.log("warning", f"reconfig was refused: {refusal}")
-                self._replace(client, place, (xid, _reconfig_error(refusal), READ))
-                self.drain(client)
-                self._begin(client)
-            else:
-                replica.when_applied(revision, shown)
-
-        def shown() -> None:
-            """ZooKeeper answers with the new text and its stat, as getData of the node would."""
-            if not client.closed:
-                self._replace(client, place, (xid, GetDataRequest(CONFIG_PATH, False), READ))
-                self.drain(client)
-                self._begin(client)
-
-        replica.operators.change(change, answered)
-
-    def _replace(self, client: Client, old: tuple[int, object, Gate], new: tuple[int, object, Gate]) -> None:
-        for position, place in enumerate(client.queue):
-            if place is old:
-                client.queue[position] = new
-                return
-
-    # --- sessions -------------------------------------------------------------------------------------
-
-    def _connect(self, client: Client, xid: int, request: object) -> None:
-        assert isinstance(request, ConnectRequest)
-        replica = self._replica
-        if self._suspended or not replica.serving:
-            if self.read_only and request.read_only:
-                self._connect_read_only(client, request)
-            else:
-                self.drop(client, "nobody leads, and it did not ask for read-only service")
-            return
-        low, high = replica.settings.session_timeout_ms
-        ttl_ms = min(max(request.timeout_ms, low), high)
-        client.queue.append((xid, request, WRITE))
-        self._early[client.id] = []
-        if request.session_id == 0:
-            lease = int.from_bytes(replica.entropy(8), "big") & 0x7EFF_FFFF_FFFF_FFFF or 1
-            replica.requests.submit(
-                GrantLease(lease, ttl_ms, replica.entropy(16), client.credentials), client
-            )
-        else:
-            self._leave_old_connection(request)
-            replica.requests.submit(
-                AttachLease(request.session_id, ttl_ms, request.password, client.credentials), client
-            )
-
-    def _leave_old_connection(self, request: ConnectRequest) -> None:
-        """If it is on this node, no log will refuse what it still says: this node owns the session.  And what
-        arrives of it after the client has turned away must not be done behind the client's back."""
-        old = self._by_lease.get(request.session_id)
-        known = self._replica.store.leases.get(request.session_id)
-        if old is not None and known is not None and known.secret == request.password:
-            self.drop(old, None)
-
-    def _connected(self, client: Client, xid: int, request: object, result: Result) -> None:
-        assert isinstance(request, ConnectRequest)
-        if not isinstance(result, LeaseResult):
-            refused = ConnectResponse(0, 0, 0, NO_SECRET, None if request.read_only is None else False)
-            self._send(client, encode_connect_response(refused))
-            self.drop(client, None)
-            return
-        if request.last_zxid_seen > self._replica.store.revision:
-            self.drop(client, f"it has seen zxid {request.last_zxid_seen:#x}, which this cluster never had")
-            return
-        old = self._by_lease.get(result.lease)
-        if old is not None:
-            self.drop(old, None)
-        self._by_lease[result.lease] = client
-        client.lease = result.lease
-        client.ttl_ms = result.ttl_ms
-        read_only = None if request.read_only is None else False
-        self._send(
-            client,
-            encode_connect_response(
-                ConnectResponse(0, result.ttl_ms, result.lease, result.secret, read_only)
-            ),
-        )
-        self._begin(client)
-
-    def _begin(self, client: Client) -> None:
+    def begin(self, client: Client) -> None:
         """What came behind the handshake, or behind a reconfig, may be looked at now."""
         client.ready = True
         self._take_in(client, iter(self._early.pop(client.id, [])))
-
-    def _connect_read_only(self, client: Client, request: ConnectRequest) -> None:
-        """Without a quorum nothing can be granted: the session is this node's own, or one it knows."""
-        replica = self._replica
-        low, high = replica.settings.session_timeout_ms
-        ttl_ms = min(max(request.timeout_ms, low), high)
-        known = replica.store.leases.get(request.session_id)
-        if known is not None and known.secret == request.password:
-            lease, secret = request.session_id, known.secret
-        else:
-            lease = int.from_bytes(replica.entropy(8), "big") & 0x7EFF_FFFF_FFFF_FFFF or 1
-            secret = replica.entropy(16)
-        if request.last_zxid_seen > replica.store.revision:
-            self.drop(client, "it has seen more than this node, which has no quorum")
-            return
-        client.lease, client.ttl_ms, client.read_only, client.ready = lease, ttl_ms, True, True
-        self._by_lease[lease] = client
-        self._send(client, encode_connect_response(ConnectResponse(0, ttl_ms, lease, secret, True)))
-
-    def _close_session(self, client: Client, xid: int, request: object) -> None:
-        if client.read_only:
-            self._local(client, xid, ErrorCode.OK)
-            self.drop(client, None)
-            return
-        client.queue.append((xid, request, WRITE))
-        self._replica.requests.submit(RevokeLease(client.lease), client)
-
-    def _session_closed(self, client: Client, xid: int, request: object, result: Result) -> None:
-        self._send(client, header_reply(xid, self._replica.store.revision))
-        self.drop(client, None)
-
-    # --- who a client is ------------------------------------------------------------------------------
-
-    def _auth(self, client: Client, xid: int, request: object) -> None:
-        assert isinstance(request, AuthRequest)
-        proven = credentials.from_auth_packet(
-            request.scheme, request.auth, client.address, self._replica.settings.super_digest
-        )
-        if proven is None:
-            # At once, and not behind what it waits for: that will not be answered any more.
-            self._send(client, header_reply(XID_AUTH, 0, ErrorCode.AUTH_FAILED))
-            self.drop(client, f"it cannot prove anything with the scheme {request.scheme[:40]!r}")
-            return
-        self._add_credentials(client, xid, header_reply(xid, 0), proven)
-
-    def _add_credentials(
-        self, client: Client, xid: int, reply: bytes, proven: tuple[Credential, ...]
-    ) -> None:
-        """The reply leaves when the store knows them."""
-        client.credentials = credentials.with_added(client.credentials, proven)
-        if client.read_only:
-            self._local(client, xid, reply)
-            return
-        for credential in proven[:-1]:
-            self._replica.requests.submit(AddCredential(client.lease, credential), Errand())
-        client.queue.append((xid, reply, WRITE))
-        self._replica.requests.submit(AddCredential(client.lease, proven[-1]), client)
-
-    def _authenticated(self, client: Client, xid: int, reply: object, result: Result) -> None:
-        assert isinstance(reply, bytes)
-        if isinstance(result, Refusal):
-            self.drop(client, f"its credentials could not be added: {result.value}")
-        else:
-            self._send(client, reply)
-
-    def _sasl(self, client: Client, xid: int, request: object) -> None:
-        assert isinstance(request, SaslRequest)
-        if client.sasl is None:
-            nonce = self._replica.entropy(24).hex()
-            client.sasl = DigestMd5Server(nonce, self._replica.settings.sasl_users)
-        match client.sasl.receive(request.token):
-            case Challenge(token):
-                self._local(client, xid, sasl_reply(xid, token))
-            case Authenticated(token, user):
-                client.sasl = None
-                self._add_credentials(client, xid, sasl_reply(xid, token), credentials.from_sasl(user, None))
-            case refused:
-                self._send(client, sasl_failure(xid))
-                self.drop(client, f"its SASL exchange failed: {refused.reason}")
 
     # --- operators in plain text ----------------------------------------------------------------------
 
     def _word(self, client: Client, xid: int, request: object) -> None:
         assert isinstance(request, FourLetterWord)
-        self._send(client, answer_word(self._replica, request.word))
+        self.send(client, answer_word(self._replica, request.word))
         self.drop(client, None)
-
-
-def _reconfig_error(refusal: str) -> ErrorCode:
-    """The consensus machine says in words why it refuses a change of members."""
-    if refusal == OUTCOME_UNKNOWN:
-        return ErrorCode.CONNECTION_LOSS
-    if "under way" in refusal:
-        return ErrorCode.RECONFIG_IN_PROGRESS
-    return ErrorCode.NEW_CONFIG_NO_QUORUM
