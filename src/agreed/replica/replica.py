@@ -118,7 +118,11 @@ class Replica:
         self._next_report = now
         self._stopping: Instant | None = None
         self._awaited: list[tuple[Revision, Callable[[], None]]] = []
-        self._events: dict[type, Callable[..., None]] = {
+        self._events = self._event_handlers()
+        self._peer_messages = self._peer_message_handlers()
+
+    def _event_handlers(self) -> dict[type, Callable[..., None]]:
+        return {
             events.ClientBytes: self.zookeeper.received,
             events.ClientOpened: self.zookeeper.opened,
             events.ClientClosed: self.zookeeper.closed,
@@ -139,7 +143,10 @@ class Replica:
             consensus.ChunkSaved: self._pass_on,
             consensus.SnapshotRejected: self._pass_on,
         }
-        self._peer_messages: dict[type, Callable[..., None]] = {
+
+    def _peer_message_handlers(self) -> dict[type, Callable[..., None]]:
+        """What is not for the consensus machine."""
+        return {
             Forward: self._forward_received,
             Heard: self._heard_received,
             DigestReport: self.snapshots.digest_received,
