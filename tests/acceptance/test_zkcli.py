@@ -553,6 +553,6 @@ def test_a_removed_node_comes_back_as_a_new_one(tmp_path: Path) -> None:
                 in talk(leader.address, script.splitlines(), tmp_path)[0][1].lines
             )
 
-        wait_until(taken_in, 20, "the node has called, and may vote")
+        wait_until(taken_in, 60, "the node has called, and may vote")
         cluster.wait_until_serving([removed])
         assert talk(removed.address, ["get /meanwhile"], tmp_path).answers == [("get /meanwhile", ("x",))]
