@@ -107,7 +107,7 @@ def decode_members(payload: bytes) -> Members:
     sound set."""
     try:
         members = _decoder.decode(payload)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise MalformedInput(f"not a set of members: {error}") from error
     reason = fault(members)
     if reason is not None:

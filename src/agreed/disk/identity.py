@@ -74,7 +74,7 @@ def read_identity(directory: Path, files: Files) -> DirectoryIdentity | None:
         )
     try:
         return msgspec.msgpack.decode(data[_HEAD.size : _HEAD.size + length], type=DirectoryIdentity)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise CorruptData(f"{path}, offset {_HEAD.size}: makes no sense: {error}") from error
 
 

@@ -94,7 +94,7 @@ class SnapshotScan:
             raise BadSnapshot(0, "the header does not match its checksum")
         try:
             mark = msgspec.msgpack.decode(whole[_HEAD.size : body_end], type=SnapshotMark)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             raise BadSnapshot(0, f"the header makes no sense: {error}") from error
         self.held = len(whole)
         return mark

@@ -76,7 +76,7 @@ def fault(source: NodeId, forwarded: bytes) -> str | None:
     """Why this must not come into the log in the name of the node `source`, or None."""
     try:
         batch = _decoder.decode(forwarded)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return f"it cannot be read: {error}"
     if batch.origin.rpartition(".")[0] != source:
         return f"it speaks in the name of {batch.origin}"
