@@ -1,4 +1,4 @@
-"""What another node forwards is looked at before it gets into the log, where every node would have to apply it."""
+"""What a node forwards is looked at before it gets into the log, where every node would have to apply it."""
 from __future__ import annotations
 
 import msgspec
@@ -42,9 +42,11 @@ def test_an_entry_takes_what_fits_and_names_who_waits() -> None:
     for source in ("n1", "n3", "n2"):
         proposals.add(source, large)
     first, waiting = proposals.next(5)
-    assert waiting == () and len(first) < MAX_ENTRY_BYTES
+    assert waiting == ()
+    assert len(first) < MAX_ENTRY_BYTES
     second, waiting = proposals.next(5)
-    assert waiting == ("n3",) and len(second) == len(first)
+    assert waiting == ("n3",)
+    assert len(second) == len(first)
     assert len(proposals) == 1
 
 
