@@ -1,6 +1,8 @@
 """kazoo cannot tell our cluster from a ZooKeeper: its own 493 tests pass, save those nobody can run here."""
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.acceptance.kazoo_suite import MODULES, run_suite, share_out
@@ -23,6 +25,8 @@ def test_kazoos_own_suite_passes_against_three_nodes(capsys: pytest.CaptureFixtu
     assert not outcome.failed, f"{outcome}; logs in {outcome.logs}\n{failures}"
     assert set(outcome.skipped) == set(EXPECTED_SKIPS), outcome.skipped
     assert len(outcome.passed) == EXPECTED_PASSES
+    if outcome.logs is not None:
+        shutil.rmtree(outcome.logs)
 
 
 def test_every_module_of_the_suite_has_a_worker() -> None:
