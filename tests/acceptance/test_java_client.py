@@ -121,7 +121,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Ensemble]:
-    with Cluster(3, options=["--super-digest", SUPER_DIGEST]) as ensemble:
+    with Cluster(3, options=["--super-digest", SUPER_DIGEST, "--sweep-every-ms", "500"]) as ensemble:
         yield ensemble
 
 

@@ -153,6 +153,7 @@ def raft_config(weather: Weather) -> RaftConfig:
 
 def settings(weather: Weather) -> Settings:
     return Settings(
+        sweep_every_ms=1_000,
         session_timeout_ms=(1_500, 4_000),
         linearizable_reads=weather.linearizable,
         snapshot_entries=weather.snapshot_entries,

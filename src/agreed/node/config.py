@@ -264,6 +264,14 @@ class Config:
         "themselves.",
     )
 
+    sweep_every_ms: int = knob(
+        a_number(10),
+        60_000,
+        "ms",
+        "How often the leader removes containers that lost their last child and keys whose time to live is "
+        "over (ZooKeeper's znode.container.checkIntervalMs). Not much oftener: lock recipes keep their nodes "
+        "in containers, and would have to make them anew between two users.",
+    )
     log_level: str = knob(
         one_of("debug", "info", "warning", "error"),
         "info",

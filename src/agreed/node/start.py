@@ -327,6 +327,7 @@ def settings(config: Config) -> Settings:
         sasl_users=users,
         snapshot_entries=config.snapshot_entries,
         snapshot_bytes=config.snapshot_bytes,
+        sweep_every_ms=config.sweep_every_ms,
         client_port=split_address(config.zookeeper)[1] if config.zookeeper else None,
         secure_client_port=split_address(config.zookeeper_tls)[1] if config.zookeeper_tls else None,
         peer_port=split_address(config.listen_address)[1],

@@ -20,6 +20,8 @@ class Settings(msgspec.Struct, frozen=True):
     sasl_users: dict[str, str] = msgspec.field(default_factory=dict)
     snapshot_entries: int = 200_000
     """Commands between checkpoints."""
+    sweep_every_ms: int = 60_000
+    """How often the leader looks for empty containers and keys whose time to live is over."""
     snapshot_bytes: int = 64 * 1024 * 1024
     """Bytes of log between checkpoints."""
     leaderless_grace_ms: int = 2_500
