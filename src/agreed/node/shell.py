@@ -48,6 +48,11 @@ EXIT_BUG = 70
 
 CHUNK_BYTES = 1024 * 1024
 
+FAREWELL_S = 5.0
+"""How long one still speaks with a member that was removed.  A leader that removes itself has to hear that the
+others have it; were it cut off at their first word of its removal, it would never know, the change would have
+no answer, and the cluster no leader until somebody missed it."""
+
 RESTORE_PAUSE_S = 0.0005
 """Between two pieces of a snapshot that is taken over: heartbeats are answered meanwhile."""
 
@@ -84,6 +89,7 @@ class Shell:
         self._loop = asyncio.get_running_loop()
         self._admission = Admission()
         self._known_members: Members | None = None
+        self._addresses: dict[NodeId, str] = {}
         self._clients: dict[int, ClientProtocol] = {}
         self._per_address: dict[str, int] = {}
         self._next_client = 1
@@ -410,7 +416,17 @@ class Shell:
             # What the operator configured here is newer than what was agreed when the member joined.
             if name in addresses:
                 addresses[name] = address
-        self._peers.know(addresses)
+        leaving = {name: self._addresses[name] for name in self._addresses.keys() - addresses.keys()}
+        self._addresses = {**addresses, **leaving}
+        self._peers.know(self._addresses)
+        if leaving:
+            self._loop.call_later(FAREWELL_S, self._forget, leaving)
+
+    def _forget(self, leaving: dict[NodeId, str]) -> None:
+        current = {member.name for member in all_members(self.replica.members)}
+        for name in leaving.keys() - current:
+            self._addresses.pop(name, None)
+        self._peers.know(self._addresses)
 
     def operator_asked(self, protocol: PeerProtocol, request: object) -> None:
         ticket = self._next_operator

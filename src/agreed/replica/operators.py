@@ -87,7 +87,11 @@ class Operators:
         def shown(result: Result) -> None:
             answered(None, self._replica.store.revision)
 
-        self._replica.submit_configuration(shown)
+        if all(member.name != self._replica.name for member in all_members(self._replica.members)):
+            # It has removed itself: the next leader will show the change, this node will hear no more.
+            answered(None, 0)
+        else:
+            self._replica.submit_configuration(shown)
 
     def leader_changed(self) -> None:
         for waiting in (self._under_way, self._passed_on):
