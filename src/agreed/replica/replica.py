@@ -28,16 +28,17 @@ from agreed.replica.clients import WRITE, Client, Errand
 from agreed.replica.events import Effects
 from agreed.replica.founding import all_members
 from agreed.replica.operators import Operators
-from agreed.replica.proposals import Proposals, fault
+from agreed.replica.proposals import PROPOSALS_UNDER_WAY, Proposals, fault
 from agreed.replica.reads import Reads
 from agreed.replica.reconfiguration import configuration_text
 from agreed.replica.requests import Requests
 from agreed.replica.settings import Settings
 from agreed.replica.snapshots import SnapshotKeeper
 from agreed.replica.upkeep import (
+    NOTED_WITHIN_MS,
     REPORT_EVERY_MS,
     STOOD_STILL_MS,
-    SWEEP_EVERY_MS,
+    UPKEEP_EVERY_MS,
     CheckpointTrigger,
     Expiry,
 )
@@ -57,12 +58,7 @@ from agreed.store.commands import (
 from agreed.store.machine import Store
 from agreed.store.results import LeaseResult, Refusal, Result
 from agreed.types import Identity, Index, Instant, LeaseId, NodeId, Revision, Stamp, Term
-from agreed.wire.peer.messages import ChangeAnswer, ChangeAsked, DigestReport, Forward, Heard
-
-PROPOSALS_UNDER_WAY = 4
-"""How many entries the leader has under way before it lets the next batch grow."""
-
-UPKEEP_EVERY_MS = 100
+from agreed.wire.peer.messages import ChangeAnswer, ChangeAsked, DigestReport, Forward, Heard, HeardNoted
 
 STOP_WITHIN_MS = 3_000
 """How long a node that is told to stop waits for its last requests and for a new leader."""
@@ -116,6 +112,7 @@ class Replica:
         self._next_upkeep = now
         self._next_sweep = now
         self._next_report = now
+        self._noted_at = now
         self._stopping: Instant | None = None
         self._awaited: list[tuple[Revision, Callable[[], None]]] = []
         self._events = self._event_handlers()
@@ -149,6 +146,7 @@ class Replica:
         return {
             Forward: self._forward_received,
             Heard: self._heard_received,
+            HeardNoted: self._heard_noted,
             DigestReport: self.snapshots.digest_received,
             ChangeAsked: self.operators.change_asked,
             ChangeAnswer: self.operators.change_answered,
@@ -190,9 +188,11 @@ class Replica:
 
     @property
     def serving(self) -> bool:
-        """Whether clients are kept: somebody leads, or did until a moment ago."""
+        """Whether clients are kept: somebody leads and hears us, or did until a moment ago."""
         if self.problem is not None:
             return False
+        if self.machine.leader is not None and not self.machine.leads:
+            return self.now - self._noted_at < NOTED_WITHIN_MS
         since = self.leaderless_since
         return since is None or self.now - since < self.settings.leaderless_grace_ms
 
@@ -240,6 +240,7 @@ class Replica:
                 self.leaderless_since = self.now
             return
         self.leaderless_since = None
+        self._noted_at = self.now
         self.zookeeper.quorum_returned()
         self._next_report = self.now
         if self.machine.leads:
@@ -365,8 +366,7 @@ class Replica:
             self.zookeeper.sessions.lease_left(command.lease, "its session expired")
 
     def _members_changed(self, index: Index) -> None:
-        """Removed is who is neither among the members agreed upon here, nor among those of the log's end:
-        the former may be history, and the latter may be taken back."""
+        """Removed is who is in neither set: those of now may be history, those of the log's end taken back."""
         agreed = all_members(self.machine.snapshot_mark(index).members)
         names = {member.name for member in agreed + all_members(self.machine.members)}
         if self.name not in names and self.problem is None:
@@ -418,6 +418,13 @@ class Replica:
     def _heard_received(self, source: NodeId, message: Heard) -> None:
         for lease in message.leases:
             self.expiry.heard(lease, self.now)
+        if self.machine.leads:
+            self.effects.send.append((source, HeardNoted()))
+
+    def _heard_noted(self, source: NodeId, message: HeardNoted) -> None:
+        if source == self.machine.leader:
+            self._noted_at = self.now
+            self.zookeeper.quorum_returned()
 
     def _stop_requested(self, event: events.StopRequested) -> None:
         self._stopping = self.now
@@ -432,8 +439,10 @@ class Replica:
         self.now = event.now
         self.wall_ms = event.wall_ms
         self.machine.step(consensus.TimePassed(event.now))
-        if stood_still and self.machine.leads:
-            self._full_time_for_all()
+        if stood_still:
+            self._noted_at = event.now
+            if self.machine.leads:
+                self._full_time_for_all()
         if event.now >= self._next_upkeep:
             self._next_upkeep = event.now + UPKEEP_EVERY_MS
             self._upkeep()
@@ -458,7 +467,7 @@ class Replica:
         for lease in self.expiry.due(now):
             self._expire(lease)
         if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_EVERY_MS
+            self._next_sweep = now + self.settings.sweep_every_ms
             for command in self.store.tree.idle(max(self.wall_ms, self.store.stamp_ms)):
                 self.submit(command)
         if self.checkpoint.due():
@@ -477,7 +486,7 @@ class Replica:
         if self.machine.leads:
             for lease in heard:
                 self.expiry.heard(lease, self.now)
-        elif heard and self.machine.leader is not None:
+        elif self.machine.leader is not None:
             self.effects.send.append((self.machine.leader, Heard(heard)))
 
     def _expire(self, lease: LeaseId) -> None:

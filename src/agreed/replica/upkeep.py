@@ -15,11 +15,14 @@ from collections.abc import Iterable
 
 from agreed.types import Instant, LeaseId
 
-SWEEP_EVERY_MS = 1_000
-"""How often the leader looks for empty containers and keys whose time to live is over."""
+UPKEEP_EVERY_MS = 100
 
 REPORT_EVERY_MS = 500
 """How often a node tells the leader whom it heard: the shortest session lives for some seconds."""
+
+NOTED_WITHIN_MS = 3_000
+"""A follower whose reports the leader has not answered for so long lets its clients go: before their sessions
+end at the leader, if these live for the usual four seconds at least."""
 
 EXPIRY_GRACE_MS = 2 * REPORT_EVERY_MS
 """How much longer than its time a session lives.  What a client says just before its time is over is known

@@ -62,6 +62,12 @@ class Heard(msgspec.Struct, frozen=True, array_like=True, tag=104, gc=False):
     leases: list[LeaseId]
 
 
+class HeardNoted(msgspec.Struct, frozen=True, array_like=True, tag=108, gc=False):
+    """The leader's answer to `Heard`.  A node may hear a leader that does not hear it, for the two ways are
+    two connections; then its clients' sessions are about to end, and it must not tell them that all is
+    well."""
+
+
 class DigestReport(msgspec.Struct, frozen=True, array_like=True, tag=105, gc=False):
     """SHA-256 of the sender's snapshot at the checkpoint with this index; equal on every node, or one is
     wrong."""
@@ -165,4 +171,14 @@ OperatorRequest = (
     StatusRequest | MemberAdd | MemberPromote | MemberRemove | MemberReplace | LeadershipTransfer
 )
 
-NodeMessage = Hello | OperatorHello | HelloReply | Forward | Heard | DigestReport | ChangeAsked | ChangeAnswer
+NodeMessage = (
+    Hello
+    | OperatorHello
+    | HelloReply
+    | Forward
+    | Heard
+    | HeardNoted
+    | DigestReport
+    | ChangeAsked
+    | ChangeAnswer
+)
