@@ -366,7 +366,7 @@ class Replica:
             self.zookeeper.sessions.lease_left(command.lease, "its session expired")
 
     def _members_changed(self, index: Index) -> None:
-        """Removed is who is in neither set: those of now may be history, those of the log's end taken back."""
+        """Removed is who is in neither: this set may be history, and that of the log's end taken back."""
         agreed = all_members(self.machine.snapshot_mark(index).members)
         names = {member.name for member in agreed + all_members(self.machine.members)}
         if self.name not in names and self.problem is None:
