@@ -172,9 +172,13 @@ WEATHERS: dict[Mutant, Weather] = {
     disks_that_lie: with_fields(ROUGH, disk_lies=True),
     sync_is_a_read_like_any_other: ROUGH,
     linearizable_reads_are_not: with_fields(ROUGH, linearizable=True),
-    expires_who_has_come_back: Weather(disk_ms=40, slowest_ms=40),
+    expires_who_has_come_back: Weather(disk_ms=120, slowest_ms=10),
+    keeps_its_clients_over_a_snapshot: Weather(cut=20, slowest_ms=6, snapshot_entries=15),
     waits_for_what_the_snapshot_has_done: Weather(cut=20, slowest_ms=6, snapshot_entries=15),
 }
+
+
+PLAYERS: dict[Mutant, int] = {expires_who_has_come_back: 8}
 
 
 def play(mutant: Mutant, seed: int) -> None:
@@ -183,6 +187,7 @@ def play(mutant: Mutant, seed: int) -> None:
         mutant(patch)
         world = World(
             seed,
+            players=PLAYERS.get(mutant, 4),
             weather=WEATHERS.get(mutant),
             raft=RAFTS.get(mutant, Raft),
             raft_checked=False,
@@ -201,9 +206,9 @@ ALL: list[tuple[Mutant, int]] = [
     (linearizable_reads_are_not, 0),
     (writes_take_the_place_of_waiting_reads, 1),
     (takes_up_a_session_without_the_log, 0),
-    (expires_who_has_come_back, 70),
+    (expires_who_has_come_back, 5),
     (expires_to_the_millisecond, 5),
-    (keeps_its_clients_over_a_snapshot, 100),
+    (keeps_its_clients_over_a_snapshot, 5),
     (waits_for_what_the_snapshot_has_done, 6),
     (tells_events_after_replies, 0),
     (forgets_who_waits_after_a_change_of_leader, 1),

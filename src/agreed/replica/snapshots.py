@@ -134,7 +134,7 @@ class SnapshotKeeper:
 
     def written(self, event: events.SnapshotWritten) -> None:
         self._out.ended()
-        self._index = event.mark.index
+        self._replica.snapshot_index = max(self._replica.snapshot_index, event.mark.index)
         self._replica.machine.step(SnapshotTaken(event.mark))
         for member in all_members(self._replica.machine.members):
             if member.name != self._replica.name:
@@ -168,7 +168,7 @@ class SnapshotKeeper:
         outcome."""
         self._replica.zookeeper.drop_all("this node took over a snapshot of the leader")
         self._replica.store = self._in.finish()
-        self._replica.applied = self._index = event.mark.index
+        self._replica.applied = self._replica.snapshot_index = event.mark.index
         self._replica.requests.forget(
             self._replica.store.once.last(self._replica.origin, self._replica.requests.life)
         )
