@@ -1,9 +1,9 @@
 """ZooKeeper's view of the members: the text of `/zookeeper/config`, and `reconfig` as a change of members.
 
 A ZooKeeper server has a number where our members have names: the digits at the end of the name (`n2` is
-server.2), else its place in the list.  A member that joins gets the number with the prefix which all others
-have.  It must have called before it can vote, so that its identity is known; as an observer it may be named
-in advance, as ZooKeeper allows.
+server.2); else, or where two names end alike, its place in the list.  A member that joins gets the number
+with the prefix which all others have.  It must have called before it can vote, so that its identity is
+known; as an observer it may be named in advance, as ZooKeeper allows.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ def server_number(name: NodeId, position: int) -> int:
     return int(digits.group()) if digits else position + 1
 
 
-def _server(member: Member, position: int, role: Role) -> Server:
+def _server(member: Member, number: int, role: Role) -> Server:
     """Never raises: what a member calls its address came from itself, and every leader has to print it."""
     parts = re.fullmatch(r"(.*?):(\d{1,5})(?::(\d{1,5}))?", member.address, re.ASCII)
     host, quorum_port, election_port = parts.groups() if parts else (member.address, "0", None)
     client_host, _, client_port = member.client_address.rpartition(":")
     return Server(
-        server_number(member.name, position),
+        number,
         host.strip("[]"),
         int(quorum_port),
         int(election_port) if election_port else election_port_of(int(quorum_port)),
@@ -65,11 +65,14 @@ def _server(member: Member, position: int, role: Role) -> Server:
 def servers_of(members: Members) -> dict[int, tuple[Server, Member]]:
     voters = {member.name for member in members.voters}
     standing = sorted((*members.voters, *members.learners), key=lambda m: (len(m.name), m.name))
+    numbers = [server_number(member.name, position) for position, member in enumerate(standing)]
+    if len(set(numbers)) < len(numbers):
+        # `east1` and `west1`: one would hide the other, and a reconfig would remove whom it does not show.
+        numbers = list(range(1, len(standing) + 1))
     numbered: dict[int, tuple[Server, Member]] = {}
-    for position, member in enumerate(standing):
+    for number, member in zip(numbers, standing, strict=True):
         role = Role.PARTICIPANT if member.name in voters else Role.OBSERVER
-        server = _server(member, position, role)
-        numbered[server.number] = (server, member)
+        numbered[number] = (_server(member, number, role), member)
     return numbered
 
 
