@@ -133,9 +133,6 @@ class Judge:
         known = self.truth.digests.setdefault(index, digest)
         assert known == digest, f"two nodes that applied the same up to {index} differ"
 
-    def jumped(self, name: str) -> None:
-        self.count("restored from the leader's snapshot")
-
     def lease_command(self, replica: Replica, command: Any, result: Any) -> None:
         now, revision = self.world.now, replica.store.revision
         if revision <= self._leases_known:

@@ -131,7 +131,6 @@ class Node:
         self.links: dict[int, Link] = {}
         self.next_client = 1
         self.writing: tuple[SnapshotMark, list[bytes]] | None = None
-        self.replies: dict[int, object] = {}
 
     def member(self) -> Member:
         return Member(self.name, self.identity, f"{self.name}:1", f"{self.name}:2")

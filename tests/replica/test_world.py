@@ -14,7 +14,7 @@ from tests.replica import mutants
 from tests.replica.nodes import Weather
 from tests.replica.world import World
 
-SEEDS = int(os.environ.get("AGREED_SEEDS", "120"))
+SEEDS = int(os.environ.get("AGREED_SEEDS", "200"))
 CHUNKS = 8
 SIZES = (3, 3, 3, 1, 3, 3, 3, 5)
 

@@ -42,7 +42,6 @@ from agreed.wire.peer.codec import Decoder, encode
 from agreed.wire.peer.messages import LeadershipTransfer
 from tests.replica.judge import Judge
 from tests.replica.nodes import (
-    Disk,
     Node,
     SeededDice,
     TracedReplica,
@@ -200,12 +199,6 @@ class World:
             if other is not node and other.up and self.dice.random() < 0.7:
                 self._closed(other, node)
 
-    def wipe(self, node: Node, identity: int) -> None:
-        """The disk is lost; the node starts on an empty one, under another identity."""
-        self.crash(node)
-        node.disk, node.identity = Disk(), identity
-        self.start(node)
-
     # --- a turn of a node -----------------------------------------------------------------------------
 
     def turn(self, node: Node, *happened: object) -> None:
@@ -269,7 +262,6 @@ class World:
             if identifier in node.links:
                 node.links[identifier].hold(identifier in effects.pause)
         self._snapshot_effects(node, effects)
-        node.replies.update(effects.operator_replies)
         if node.replica.problem is not None:
             raise AssertionError(f"{node.name} stopped serving: {node.replica.problem}")
 
@@ -352,7 +344,7 @@ class World:
         node.disk.log.clear()
         for piece in pieces:
             self.turn(node, events.RestorePiece(piece))
-        self.judge.jumped(node.name)
+        self.judge.count("restored from the leader's snapshot")
         self.turn(node, events.RestoreEnded(mark))
 
     # --- the network ----------------------------------------------------------------------------------
