@@ -48,7 +48,7 @@ def test_a_node_that_was_away_too_long_gets_a_snapshot_and_has_the_same_state(tm
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system that has room for one file of the log (64 MiB) and very little else."""
+    """A file system that holds one file of the log (64 MiB) and very little else."""
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("a small file system can be mounted by root on Linux only")
     place = tmp_path / "small"

@@ -87,7 +87,7 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self.truth = Truth()
-        self.floor = 0
+        self.at_least = 0
         """The newest revision that any client was told of."""
         self.acknowledged: dict[bytes, bytes] = {}
         """Paths whose creation was acknowledged, with their data."""
@@ -162,7 +162,7 @@ class Judge:
 
     def told(self, zxid: int) -> None:
         assert zxid <= self.truth.known, f"told of revision {zxid}, which nobody has applied"
-        self.floor = max(self.floor, zxid)
+        self.at_least = max(self.at_least, zxid)
 
     def created(self, ask: Ask, data: bytes, path: bytes, zxid: int) -> int:
         """An acknowledged creation; returns its revision."""

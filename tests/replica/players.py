@@ -147,7 +147,7 @@ class Ask:
     """One request under way, and what its answer must be held against."""
 
     request: Request
-    floor: int = 0
+    at_least: int = 0
     """The revision that the answer must show at least (0: no promise)."""
     data: tuple[bytes, ...] = ()
 
@@ -254,7 +254,7 @@ class Player:
         dice, judge = self.dice, self.world.judge
         data = self._fresh()
         [what] = dice.choices(list(WISHES), list(WISHES.values()))
-        floor = judge.floor if self.world.settings.linearizable_reads else 0
+        at_least = judge.at_least if self.world.settings.linearizable_reads else 0
         watch = dice.random() < 0.3
         register = dice.choice(REGISTERS)
         if what == "create":
@@ -275,16 +275,16 @@ class Player:
             creates = [CreateRequest(b"/d/" + d, d, OPEN_ACL, CreateMode.PERSISTENT) for d in pair]
             self._send(Ask(MultiRequest((*creates, SetDataRequest(register, data, -1))), data=pair))
         elif what == "get":
-            self._send(Ask(GetDataRequest(register, watch), floor))
+            self._send(Ask(GetDataRequest(register, watch), at_least))
         elif what == "list":
-            self._send(Ask(GetChildrenRequest(b"/s", watch), floor))
+            self._send(Ask(GetChildrenRequest(b"/s", watch), at_least))
         elif what == "exists":
             other = self.world.dice.choice(self.world.players)
             path = b"/d/%b-%d" % (other.name.encode(), other._numbers + dice.randint(1, 6))
-            self._send(Ask(ExistsRequest(path, watch), floor))
+            self._send(Ask(ExistsRequest(path, watch), at_least))
         elif what == "sync":
-            self._send(Ask(SyncRequest(b"/"), judge.floor))
-            self._send(Ask(GetDataRequest(register, False), judge.floor))
+            self._send(Ask(SyncRequest(b"/"), judge.at_least))
+            self._send(Ask(GetDataRequest(register, False), judge.at_least))
         elif what == "away":
             self._abandon()
         elif what == "sleep":
@@ -390,7 +390,7 @@ class Player:
         assert xid == answer.xid
         if isinstance(reply, ErrorReply) and reply.error in SESSION_OVER:
             return
-        assert zxid >= ask.floor, f"stale: {ask} was answered as of {zxid}"
+        assert zxid >= ask.at_least, f"stale: {ask} was answered as of {zxid}"
         if isinstance(reply, ErrorReply):
             self._refused(ask, ErrorCode(reply.error), zxid)
         else:

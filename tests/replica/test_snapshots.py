@@ -55,25 +55,25 @@ def test_one_that_ends_makes_room_for_the_next() -> None:
 def test_nodes_that_say_the_same_agree() -> None:
     digests = Digests("n1")
     digests.report("n2", 7, b"a")
-    assert digests.disagreement(7, 3) is None, "ours is not known yet"
+    assert digests.disagreement(7, {"n1", "n2", "n3"}) is None, "ours is not known yet"
     digests.report("n1", 7, b"a")
-    assert digests.disagreement(7, 3) is None
+    assert digests.disagreement(7, {"n1", "n2", "n3"}) is None
 
 
 def test_one_against_one_of_three_is_told_and_two_against_one_is_the_end() -> None:
     digests = Digests("n1")
     digests.report("n1", 7, b"a")
     digests.report("n2", 7, b"b")
-    assert digests.disagreement(7, 3) == (False, ["n2"])
+    assert digests.disagreement(7, {"n1", "n2", "n3"}) == (False, ["n2"])
     digests.report("n3", 7, b"b")
-    assert digests.disagreement(7, 3) == (True, ["n2", "n3"])
+    assert digests.disagreement(7, {"n1", "n2", "n3"}) == (True, ["n2", "n3"])
 
 
 def test_two_who_differ_from_us_and_from_each_other_are_no_majority() -> None:
     digests = Digests("n1")
     for node, digest in (("n1", b"a"), ("n2", b"b"), ("n3", b"c")):
         digests.report(node, 7, digest)
-    assert digests.disagreement(7, 3) == (False, ["n2", "n3"])
+    assert digests.disagreement(7, {"n1", "n2", "n3"}) == (False, ["n2", "n3"])
 
 
 def test_only_the_last_snapshots_are_remembered() -> None:
@@ -81,8 +81,8 @@ def test_only_the_last_snapshots_are_remembered() -> None:
     for index in range(1, KEPT_DIGESTS + 2):
         digests.report("n1", index, b"a")
         digests.report("n2", index, b"b")
-    assert digests.disagreement(1, 3) is None
-    assert digests.disagreement(KEPT_DIGESTS + 1, 3) is not None
+    assert digests.disagreement(1, {"n1", "n2", "n3"}) is None
+    assert digests.disagreement(KEPT_DIGESTS + 1, {"n1", "n2", "n3"}) is not None
 
 
 def test_a_node_takes_a_snapshot_when_its_log_has_grown_and_says_where_it_stands() -> None:
@@ -106,3 +106,10 @@ def test_a_node_takes_a_snapshot_when_its_log_has_grown_and_says_where_it_stands
     digest = hashlib.sha256(b"".join(pieces)).digest()
     node.turn(events.SnapshotWritten(start.mark, digest))
     assert node.replica.snapshot_index == start.mark.index > 0
+
+
+def test_learners_have_no_voice_in_whose_state_is_right() -> None:
+    digests = Digests("n1")
+    for node, digest in (("n1", b"a"), ("n2", b"a"), ("n4", b"b"), ("n5", b"b")):
+        digests.report(node, 7, digest)
+    assert digests.disagreement(7, {"n1", "n2", "n3"}) == (False, ["n4", "n5"])

@@ -16,6 +16,7 @@ from agreed.store.commands import (
 )
 from agreed.store.events import EventKind, Space
 from agreed.store.invariants import check
+from agreed.store.lease_commands import CREDENTIALS_MOST
 from agreed.store.machine import Store
 from agreed.store.records import Credential
 from agreed.store.results import Changed, Done, LeaseResult, Refusal
@@ -123,3 +124,16 @@ def test_ephemeral_keys_have_no_children(store: Store, client: Client) -> None:
     assert record(store, "/e").lease == 1
     assert client.delete("/e") is Done.DONE
     assert store.leases.ephemerals(1) == []
+
+
+def test_a_session_cannot_prove_to_be_everybody() -> None:
+    """Credentials are kept by every node: one client must not fill them all."""
+    store = Store()
+    store.execute(GrantLease(7, 10_000, b"secret", ()), "n1")
+    results = {
+        store.execute(AddCredential(7, Credential("digest", f"user{number}:hash")), "n1")
+        for number in range(CREDENTIALS_MOST)
+    }
+    assert results == {Done.DONE}
+    assert store.execute(AddCredential(7, Credential("digest", "one:more")), "n1") is Refusal.BAD_ARGUMENTS
+    assert store.execute(AddCredential(7, Credential("digest", "user0:hash")), "n1") is Done.DONE

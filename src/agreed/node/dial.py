@@ -87,6 +87,8 @@ class Peers:
         self._log = log
         self._tasks: dict[NodeId, tuple[str, asyncio.Task[None]]] = {}
         self._connections: dict[NodeId, PeerConnection] = {}
+        self._last_message: object = None
+        self._last_frame = b""
 
     def know(self, addresses: Mapping[NodeId, str]) -> None:
         """The peers there are now; connections to others are closed."""
@@ -107,7 +109,10 @@ class Peers:
         if connection is None or not connection.ready or connection.transport is None:
             return
         if connection.transport.get_write_buffer_size() < MAX_BUFFERED_BYTES:
-            connection.transport.write(encode(message))
+            if message is not self._last_message:
+                # The same append goes to every follower that is not behind.
+                self._last_message, self._last_frame = message, encode(message)
+            connection.transport.write(self._last_frame)
 
     def close(self) -> None:
         self.know({})

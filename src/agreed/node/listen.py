@@ -167,7 +167,7 @@ class PeerProtocol(asyncio.Protocol):
         refusal = self._shell.refuse(hello)
         self.transport.write(encode(HelloReply(self._shell.hello(), refusal)))
         if refusal is not None:
-            self._shell.log("warning", f"{hello.member.name} is refused: {refusal}")
+            self._shell.log_once(hello.member.name, f"{hello.member.name} is refused: {refusal}")
             self.transport.close()
             return False
         if self._shell.is_member(hello):

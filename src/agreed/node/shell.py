@@ -49,9 +49,9 @@ EXIT_BUG = 70
 CHUNK_BYTES = 1024 * 1024
 
 FAREWELL_S = 5.0
-"""How long one still speaks with a member that was removed.  A leader that removes itself has to hear that the
-others have it; were it cut off at their first word of its removal, it would never know, the change would have
-no answer, and the cluster no leader until somebody missed it."""
+"""How long one still speaks with a member that was removed.  A leader that removes itself has to hear that
+the others have it; were it cut off at their first word of its removal, it would never know, the change would
+have no answer, and the cluster no leader until somebody missed it."""
 
 RESTORE_PAUSE_S = 0.0005
 """Between two pieces of a snapshot that is taken over: heartbeats are answered meanwhile."""
@@ -94,6 +94,7 @@ class Shell:
         self._per_address: dict[str, int] = {}
         self._next_client = 1
         self._operators: dict[int, PeerProtocol] = {}
+        self._told: dict[NodeId, str] = {}
         self._next_operator = 1
         self._turn_due = self._ended = False
         self._alarm: asyncio.TimerHandle | None = None
@@ -391,19 +392,26 @@ class Shell:
             )
         return refusal
 
+    def log_once(self, peer: NodeId, sentence: str) -> None:
+        """A peer that is refused comes again twice a second: it is told of when something has changed."""
+        if self._told.get(peer) != sentence:
+            self._told[peer] = sentence
+            self.log("warning", sentence)
+
     def is_member(self, hello: Hello) -> bool:
         return hello.cluster == self._recovered.identity.cluster
 
     def greeted(self, peer: NodeId, reply: HelloReply) -> bool:
         if reply.refusal is not None:
-            self.log("warning", f"{peer} refuses this node: {reply.refusal}")
+            self.log_once(peer, f"{peer} refuses this node: {reply.refusal}")
             return False
         if reply.hello.member.name != peer:
-            self.log("warning", f"at the address of {peer} answers {reply.hello.member.name}")
+            self.log_once(peer, f"at the address of {peer} answers {reply.hello.member.name}")
             return False
         return reply.hello.cluster in (0, self._recovered.identity.cluster)
 
     def peer_opened(self, peer: NodeId) -> None:
+        self._told.pop(peer, None)
         self.happened(events.PeerOpened(peer))
 
     def peer_closed(self, peer: NodeId) -> None:

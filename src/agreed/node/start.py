@@ -253,6 +253,9 @@ class _FoundingShell:
         self._heard(hello)
         return None
 
+    def log_once(self, peer: NodeId, sentence: str) -> None:
+        self.log("warning", sentence)
+
     def is_member(self, hello: Hello) -> bool:
         return False
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from agreed.consensus.machine import Save
 from agreed.errors import DiskFailed
 
+STOP_WITHIN_S = 5.0
+
 
 class Writer:
     def __init__(
@@ -44,9 +46,11 @@ class Writer:
         self._queue.put(job)
 
     def stop(self) -> None:
-        """Returns when everything handed over is durable (or has failed)."""
+        """Returns when everything handed over is durable, has failed, or hangs for longer than anybody waits.
+
+        What hangs was never acknowledged."""
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(STOP_WITHIN_S)
 
     def _run(self) -> None:
         while True:

@@ -10,7 +10,7 @@ piece, one piece at a time, with the turns of the node between them.  No request
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from agreed.consensus.machine import Entry, SnapshotInstalled, SnapshotMark, SnapshotTaken
@@ -88,9 +88,9 @@ class Digests:
         for old in sorted(self._known)[:-KEPT_DIGESTS]:
             del self._known[old]
 
-    def disagreement(self, index: Index, voters: int) -> tuple[bool, list[NodeId]] | None:
+    def disagreement(self, index: Index, voters: Collection[NodeId]) -> tuple[bool, list[NodeId]] | None:
         """None where all agree so far; else whether a majority of the voters stands against this node, and
-        who differs from this node."""
+        who differs from this node.  A learner has no voice in that, but may be wrong."""
         said = self._known.get(index, {})
         mine = said.get(self._me)
         if mine is None:
@@ -100,8 +100,8 @@ class Digests:
             return None
         against: dict[bytes, int] = {}
         for node in others:
-            against[said[node]] = against.get(said[node], 0) + 1
-        return max(against.values()) > voters // 2, others
+            against[said[node]] = against.get(said[node], 0) + (node in voters)
+        return max(against.values()) > len(voters) // 2, others
 
 
 class SnapshotKeeper:
@@ -146,7 +146,8 @@ class SnapshotKeeper:
 
     def _digest_known(self, node: NodeId, index: Index, digest: bytes) -> None:
         self._digests.report(node, index, digest)
-        found = self._digests.disagreement(index, len(self._replica.machine.members.voters))
+        voters = {member.name for member in self._replica.machine.members.voters}
+        found = self._digests.disagreement(index, voters)
         if found is None:
             return
         outvoted, others = found

@@ -155,6 +155,7 @@ class ZooKeeperClients:
         replica = self._replica
         client.heard_at = replica.now
         client.received += len(requests)
+        self.received_total += len(requests)
         replica.requests.waiting_bytes += len(data)
         if client.ready:
             self._take_in(client, iter(requests))

@@ -48,11 +48,17 @@ def attach(state: State, command: AttachLease, origin: NodeId) -> LeaseResult | 
     )
 
 
+CREDENTIALS_MOST = 256
+"""Of one session.  Every node keeps them, and anybody can prove to be anybody in the scheme `digest`."""
+
+
 def add_credential(state: State, command: AddCredential, origin: NodeId) -> Done | Refusal:
     lease = state.leases.table.get(command.lease)
     if lease is None or lease.owner != origin or lease.credentials is None:
         return session_refusal(lease)
     if command.credential not in lease.credentials:
+        if len(lease.credentials) >= CREDENTIALS_MOST:
+            return Refusal.BAD_ARGUMENTS
         credentials = (*lease.credentials, command.credential)
         state.leases.table[command.lease] = replace(lease, credentials=credentials)
     return Done.DONE
