@@ -56,7 +56,7 @@ def test_nothing_is_let_go_up_to_twice_the_retention() -> None:
 
 
 def test_large_data_is_kept_for_a_shorter_time() -> None:
-    """16384 events are little memory where they are small, and all of it where they are a megabyte each."""
+    """2048 events are little memory where they are small, and all of it where they are a megabyte each."""
     feed = Feed(bytes_most=100)
     for revision in range(1, 5):
         feed.events.append(event(revision, bytes(25)))

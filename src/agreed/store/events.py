@@ -51,7 +51,7 @@ class Feed:
     __slots__ = ("_weighed", "_weight", "bytes_most", "compacted", "events", "retention")
 
     def __init__(
-        self, compacted: Revision = 0, retention: int = 16_384, bytes_most: int = 32 * 1024 * 1024
+        self, compacted: Revision = 0, retention: int = 2_048, bytes_most: int = 32 * 1024 * 1024
     ) -> None:
         self.events: list[Event] = []
         self.compacted = compacted
