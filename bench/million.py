@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -193,9 +194,10 @@ def press(cluster: Cluster, plan: Plan) -> tuple[LoadResult, LoadResult]:
     ]
     running = [generator.start(load, addresses) for load in loads]
     try:
-        reads, writes = [
-            generator.finish(process, load) for process, load in zip(running, loads, strict=True)
-        ]
+        # Both at once: a generator whose output nobody reads stands still as soon as the pipe is full, and in
+        # the end its server takes it for dead.
+        with ThreadPoolExecutor(len(loads)) as readers:
+            reads, writes = readers.map(generator.finish, running, loads)
     finally:
         for process in running:
             process.kill()  # only where the other one failed: a finished process is not touched
