@@ -74,7 +74,7 @@ class History(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.operations)
 
-    def __iter__(self) -> Iterator[Operation]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Operation]:
         return iter(self.operations)
 
 
