@@ -52,6 +52,35 @@ def test_a_batch_is_one_write_and_one_sync() -> None:
     assert recovered.ballot == Ballot(2, "n1")
 
 
+def test_who_syncs_by_other_means_writes_and_says_what_became_of_it() -> None:
+    disk = Watched()
+    recovered = start(disk)
+    log = recovered.wal
+    disk.seen.clear()
+    file = log.write([_save(1, 2)])
+    assert file is not None
+    assert disk.seen == ["write 0000000001.wal"]
+    assert log.last_index == 0, "nothing is saved yet"
+    file.fdatasync()
+    log.synced(None)
+    assert log.last_index == 2
+    assert log.write([_save(3, size=5 * SEGMENT_SIZE)]) is None, "it needs a new file"
+    log.append([_save(3, size=5 * SEGMENT_SIZE)])
+    disk.kill()
+    assert [each.index for each in start(disk).entries] == [1, 2, 3]
+
+
+def test_what_was_written_and_could_not_be_synced_is_the_last_thing_a_log_does() -> None:
+    disk = FaultyFiles()
+    log = filled(5, disk).wal
+    log.write([_save(6)])
+    with pytest.raises(DiskFailed, match=r"0{9}1\.wal: write or fdatasync failed: Input"):
+        log.synced(OSError(errno.EIO, "Input/output error"))
+    for again in (lambda: log.append([_save(6)]), lambda: log.write([_save(6)])):
+        with pytest.raises(DiskFailed, match="refuses everything"):
+            again()
+
+
 def test_nothing_to_save_is_nothing_to_do() -> None:
     disk = Watched()
     recovered = start(disk)

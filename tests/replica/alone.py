@@ -73,9 +73,7 @@ class Alone:
         self.replica.step(events.TimePassed(self.now, WALL_MS + self.now))
         for event in happened:
             self.replica.step(event)
-        effects = self.replica.take()
-        self.effects.append(effects)
-        self.unsaved += effects.saves
+        effects = self._taken()
         for identifier, data in effects.write:
             self.clients[identifier].replies += self.clients[identifier].connection.receive_data(data)
         for identifier in effects.close:
@@ -87,6 +85,16 @@ class Alone:
         while self.saving and self.unsaved:
             self.turn(events.Saved(self.unsaved.pop(0).serial))
         return effects
+
+    def _taken(self) -> events.Effects:
+        """The last effects of the turn; those before it only speak to peers and to the disk."""
+        while True:
+            effects = self.replica.take()
+            self.effects.append(effects)
+            self.unsaved += effects.saves
+            if not effects.more:
+                return effects
+            assert not effects.write
 
     def pass_ms(self, duration_ms: int, step_ms: int = 50) -> None:
         end = self.now + duration_ms

@@ -106,9 +106,9 @@ class TracedReplica(Replica):
         self.judge.lease_command(self, command, result)
         super()._lease_changed(command, origin, result)
 
-    def _expire(self, lease: int) -> None:
+    def expire(self, lease: int) -> None:
         self.judge.expiry_decided(self, lease)
-        super()._expire(lease)
+        super().expire(lease)
 
 
 class Node:
@@ -144,6 +144,7 @@ def raft_config(weather: Weather) -> RaftConfig:
         max_append_bytes=4_000,
         window_messages=8,
         tail_entries=5,
+        spare_delay_ms=3,
         read_timeout_ms=200,
         lease_reads=weather.lease_reads,
         clock_rate_bound=0.05,

@@ -232,10 +232,13 @@ class World:
 
     def take(self, node: Node) -> None:
         node.take_due = False
-        effects = node.replica.take()
-        if self._raft_checked:
-            self._check_raft(node)
-        self.perform(node, effects)
+        more = True
+        while more:
+            effects = node.replica.take()
+            more = effects.more
+            if self._raft_checked:
+                self._check_raft(node)
+            self.perform(node, effects)
 
     def _check_raft(self, node: Node) -> None:
         raft = node.replica.machine

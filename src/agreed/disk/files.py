@@ -139,6 +139,10 @@ class RealFile:
     def fsync(self) -> None:
         os.fsync(self._descriptor)
 
+    def fileno(self) -> int:
+        """For those who sync it by other means (kernel_sync.py)."""
+        return self._descriptor
+
     def close(self) -> None:
         # Closing a number twice would close somebody else's file that got the number in between.
         descriptor, self._descriptor = self._descriptor, -1

@@ -2,6 +2,8 @@
 
     append([save, ...])     one write and one fdatasync for the whole batch, however many saves it holds;
                             after a crash the batch is there as a whole or not at all
+    write([save, ...])      the same without the fdatasync, for who has other means to sync (kernel_sync.py);
+                            `synced` then says what became of it
     start_after(mark)       a snapshot was received that this log does not lead to: the log goes on after it
     forget_before(index)    a snapshot covers the entries before `index`: whole files that hold no other go
 
@@ -80,6 +82,7 @@ class Wal:
         self._position = 0
         self._zeroed_to = 0
         self._capacity = 0
+        self._unsynced: tuple[Sequence[Save], int] = ((), 0)
         self.ballot = ballot
         """The last one saved."""
 
@@ -133,6 +136,31 @@ class Wal:
             return
         self._check_contiguous(saves)
         self._write(RecordKind.SAVES, encode_saves(saves))
+        self._note(saves)
+
+    def write(self, saves: Sequence[Save]) -> OpenFile | None:
+        """As `append`, but only written: `synced` must be called with what became of syncing the file that is
+        returned, before anything else is asked of this log.
+
+        None, with nothing written, where they need a new file: that takes longer, and is for `append`.
+        """
+        self._refuse_after_failure()
+        self._check_contiguous(saves)
+        payload = encode_saves(saves)
+        if self._position + record_size(len(payload)) > self._capacity:
+            return None
+        self._unsynced = (saves, self._put(RecordKind.SAVES, payload))
+        return self._file
+
+    def synced(self, error: OSError | None) -> None:
+        """What was written is durable; or it is not, which raises DiskFailed now and ever after."""
+        saves, self._position = self._unsynced
+        with self._refusing_after(self._path, "write or fdatasync"):
+            if error is not None:
+                raise error
+        self._note(saves)
+
+    def _note(self, saves: Sequence[Save]) -> None:
         extent, segment = self._extent, self._segments[-1]
         for save in saves:
             for entry in save.entries:
@@ -209,6 +237,13 @@ class Wal:
             raise ValueError(f"a batch of {len(payload)} bytes; at most {MAX_PAYLOAD} can be saved at once")
         if self._position + record_size(len(payload)) > self._capacity:
             self._roll(record_size(len(payload)))
+        end = self._put(kind, payload)
+        with self._refusing_after(self._path, "write or fdatasync"):
+            self._file.fdatasync()
+        self._position = end
+
+    def _put(self, kind: RecordKind, payload: bytes) -> int:
+        """Write a record that fits into the file; where it ends."""
         position = self._position
         data = encode_record(kind, payload, self._segments[-1].number, position)
         end = position + len(data)
@@ -217,8 +252,7 @@ class Wal:
             data += bytes(self._zeroed_to - end)
         with self._refusing_after(self._path, "write or fdatasync"):
             self._file.write(position, data)
-            self._file.fdatasync()
-        self._position = end
+        return end
 
     def _roll(self, needed: int) -> None:
         with self._refusing_after(self._path, "finishing"):

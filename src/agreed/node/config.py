@@ -234,6 +234,14 @@ class Config:
         "ms",
         "How often an idle leader tells its followers that it lives.",
     )
+    spare_delay_ms: int = knob(
+        a_number(0, 100),
+        4,
+        "ms",
+        "Followers that a majority can do without are sent entries after this time, several at once, "
+        "which spares the cluster a third of its work. If a follower that is needed stops, writes wait "
+        "this much longer for a moment. 0: everybody is sent everything at once.",
+    )
     lease_reads: bool = knob(
         a_switch,
         False,

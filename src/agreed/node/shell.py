@@ -4,7 +4,7 @@ Whatever happens is given to the replica at once (`happened`); the effects of al
 the event loop are done together at its end (`_turn`).  The shell's whole duty towards safety is to say
 `Saved` only when it is true, and in order.
 
-What waits for a disk waits in a thread: saves in `writer.py`, snapshots in an executor with one thread.
+What waits for a disk does not wait here: saves go to `writer.py`, snapshots to an executor with one thread.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from agreed.consensus.machine import (
     SnapshotRejected,
 )
 from agreed.consensus.members import Member, Members
+from agreed.disk.kernel_sync import KernelSync
 from agreed.disk.recovery import Recovered
 from agreed.disk.snapshots import SnapshotFile, SnapshotReceiver, SnapshotWriter
 from agreed.errors import CorruptData, DiskFailed, MalformedInput
@@ -40,7 +41,7 @@ from agreed.node.writer import Writer
 from agreed.replica import events
 from agreed.replica.founding import Admission, all_members
 from agreed.replica.replica import Replica
-from agreed.types import NodeId
+from agreed.types import Instant, NodeId
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, StatusReply
 
 EXIT_BUG = 70
@@ -98,8 +99,11 @@ class Shell:
         self._next_operator = 1
         self._turn_due = self._ended = False
         self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at: Instant = 0
         self._peers = Peers(self, log)
-        self._writer = Writer(recovered.wal.append, self._saved, self._disk_failed, self._crash)
+        self._writer = Writer(
+            recovered.wal, self._saved, self._disk_failed, self._crash, KernelSync.make()
+        )
         self._snapshot_thread = ThreadPoolExecutor(1, "agreed-snapshots")
         self._snapshot_writer: SnapshotWriter | None = None
         self._snapshot_mark: SnapshotMark | None = None
@@ -136,7 +140,12 @@ class Shell:
             return
         self._turn_due = False
         try:
-            self._do(self.replica.take())
+            effects = self.replica.take()
+            while effects.more:
+                self._do(effects)
+                effects = self.replica.take()
+            self._do(effects)
+            self._set_alarm()
         except Exception:
             # Also where only an effect could not be done: a save that is lost is a promise that never comes
             # true.
@@ -152,11 +161,11 @@ class Shell:
         os._exit(EXIT_BUG)
 
     def _do(self, effects: events.Effects) -> None:
-        for save in effects.saves:
-            self._writer.submit(save)
         send = self._peers.send
         for target, message in effects.send:
             send(target, message)
+        for save in effects.saves:
+            self._writer.submit(save)
         clients = self._clients
         for identifier, data in effects.write:
             client = clients.get(identifier)
@@ -178,14 +187,16 @@ class Shell:
             self.stopped.set()
         if self.replica.members is not self._known_members:
             self._members_changed()
-        self._set_alarm()
 
     def _set_alarm(self) -> None:
+        """One that rings too early is left: it is set anew then, and not at every turn."""
+        wake = self.replica.wake
+        if wake is None or (self._alarm is not None and self._alarm_at <= wake):
+            return
         if self._alarm is not None:
             self._alarm.cancel()
-        wake = self.replica.wake
-        if wake is not None:
-            self._alarm = self._loop.call_later(max(0, wake - clock.now()) / 1000, self._wake)
+        self._alarm_at = wake
+        self._alarm = self._loop.call_later(max(0, wake - clock.now()) / 1000, self._wake)
 
     def _wake(self) -> None:
         self._alarm = None
@@ -205,7 +216,7 @@ class Shell:
         for protocol in list(self.peer_protocols):
             if protocol.transport is not None:
                 protocol.transport.close()
-        await self._loop.run_in_executor(None, self._writer.stop)
+        await self._writer.stop()
         await self._loop.run_in_executor(None, self._snapshot_thread.shutdown)
 
     # --- the disk -------------------------------------------------------------------------------------

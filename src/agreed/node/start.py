@@ -312,6 +312,7 @@ def raft_config(config: Config) -> RaftConfig:
     return RaftConfig(
         heartbeat_ms=config.heartbeat_ms,
         election_timeout_ms=config.election_timeout_ms,
+        spare_delay_ms=config.spare_delay_ms,
         lease_reads=config.lease_reads,
         clock_rate_bound=config.clock_rate_bound,
     )

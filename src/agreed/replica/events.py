@@ -146,5 +146,7 @@ class Effects(msgspec.Struct):
     operator_replies: list[tuple[int, object]] = msgspec.field(default_factory=list)
     logs: list[tuple[str, str]] = msgspec.field(default_factory=list)
     """(level, sentence) for the operator's log."""
+    more: bool = False
+    """Ask again as soon as these are begun."""
     stopped: bool = False
     """Leadership is handed over (or was never ours): the process may end."""

@@ -42,6 +42,11 @@ class Reads:
         barrier.clients[client] = None
         return barrier
 
+    @property
+    def wanted(self) -> bool:
+        """Whether there is a barrier to ask for."""
+        return self._gathering is not None or bool(self._failed)
+
     def ask(self) -> int | None:
         """At the end of a turn: the ticket of a read index to ask for, if anybody needs one."""
         barriers, self._failed = self._failed, []

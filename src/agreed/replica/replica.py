@@ -4,9 +4,9 @@
     take()        -> Effects: everything the outside should now do
     wake          the instant at which it wants to hear `TimePassed`
 
-The driver calls `step(TimePassed)` at the start of each turn, `step` for all that happened, and `take` once
-at its end.  So all commands of a turn become one batch, one entry, one save and one message per peer, and all
-replies to a client one write: that is where the speed comes from.
+The driver calls `step(TimePassed)` at the start of each turn, `step` for all that happened, and `take` at its
+end (again where `Effects.more` says so).  So all commands of a turn become one batch, one entry, one save and
+one message per peer, and all replies to a client one write: that is where the speed comes from.
 
 The flow of a write: `zookeeper.py` makes a command of the request and gives it a ticket (`requests.py`); the
 batch of the turn is proposed here or forwarded to the leader; once agreed, every node applies it in the same
@@ -28,7 +28,7 @@ from agreed.replica.clients import WRITE, Client, Errand
 from agreed.replica.events import Effects
 from agreed.replica.founding import all_members
 from agreed.replica.operators import Operators
-from agreed.replica.proposals import PROPOSALS_UNDER_WAY, Proposals, fault
+from agreed.replica.proposals import LARGE_PROPOSAL_BYTES, PROPOSALS_UNDER_WAY, Proposals, fault
 from agreed.replica.reads import Reads
 from agreed.replica.reconfiguration import configuration_text
 from agreed.replica.requests import Requests
@@ -36,11 +36,10 @@ from agreed.replica.settings import Settings
 from agreed.replica.snapshots import SnapshotKeeper
 from agreed.replica.upkeep import (
     NOTED_WITHIN_MS,
-    REPORT_EVERY_MS,
     STOOD_STILL_MS,
-    UPKEEP_EVERY_MS,
     CheckpointTrigger,
     Expiry,
+    Upkeep,
 )
 from agreed.replica.words import Surroundings
 from agreed.replica.zookeeper import ZooKeeperClients
@@ -59,9 +58,6 @@ from agreed.store.machine import Store
 from agreed.store.results import LeaseResult, Refusal, Result
 from agreed.types import Identity, Index, Instant, LeaseId, NodeId, Revision, Stamp, Term
 from agreed.wire.peer.messages import ChangeAnswer, ChangeAsked, DigestReport, Forward, Heard, HeardNoted
-
-STOP_WITHIN_MS = 3_000
-"""How long a node that is told to stop waits for its last requests and for a new leader."""
 
 _decoder = msgspec.msgpack.Decoder(Payload)
 
@@ -109,11 +105,13 @@ class Replica:
         self.proposals = Proposals(name)
         self._seen_leader: tuple[NodeId | None, Term] = (None, 0)
         self.leaderless_since: Instant | None = now
-        self._next_upkeep = now
-        self._next_sweep = now
-        self._next_report = now
+        self.upkeep = Upkeep(self)
         self._noted_at = now
-        self._stopping: Instant | None = None
+        self._stirred = True
+        """Something happened that consensus may have to say something to."""
+        self._agreed: list[Entry] = []
+        """Committed, and to be applied before this turn ends."""
+        self._ready: list[consensus.ReadReady] = []
         self._awaited: list[tuple[Revision, Callable[[], None]]] = []
         self._events = self._event_handlers()
         self._peer_messages = self._peer_message_handlers()
@@ -136,9 +134,9 @@ class Replica:
             events.OperatorAsked: self.operators.asked,
             events.StrangerSeen: self.operators.stranger_seen,
             events.StopRequested: self._stop_requested,
-            consensus.ChunkLoaded: self._pass_on,
-            consensus.ChunkSaved: self._pass_on,
-            consensus.SnapshotRejected: self._pass_on,
+            consensus.ChunkLoaded: self.machine.step,
+            consensus.ChunkSaved: self.machine.step,
+            consensus.SnapshotRejected: self.machine.step,
         }
 
     def _peer_message_handlers(self) -> dict[type, Callable[..., None]]:
@@ -155,25 +153,60 @@ class Replica:
     # --- the machine ----------------------------------------------------------------------------------
 
     def step(self, event: object) -> None:
-        self._events[type(event)](event)
+        kind = type(event)
+        if kind is not events.ClientBytes and kind is not events.TimePassed:
+            self._stirred = True
+        self._events[kind](event)
 
     def take(self) -> Effects:
-        """The end of a turn: apply what is agreed, propose what was asked, hand out everything."""
-        self._consensus_effects()
-        if self.problem is None:
-            self._propose()
-            ticket = self.reads.ask()
-            if ticket is not None:
-                self.machine.step(consensus.ReadRequested(ticket))
-            self._consensus_effects()
+        """Everything to be done now.  With `more`, this is to be asked again as soon as it is begun: what
+        others wait for leaves before this node applies what is agreed."""
+        if self._stirred or self.reads.wanted or self._may_propose():
+            self._stirred = False
+            self._consult()
+        if self._agreed or self._ready:
+            effects = self.effects
+            if effects.send or effects.saves:
+                effects.more = True
+                self.effects = Effects()
+                return effects
+            waited = self.requests.waiting
+            self._apply_agreed()
+            if self.requests.waiting > waited or self.reads.wanted:
+                # What was agreed has let somebody ask for more (a client whose session stands now).
+                self._consult()
+                self._apply_agreed()
         self.zookeeper.flush()
         effects = self.effects
         self.effects = Effects()
-        wake = self._next_upkeep
+        wake = self.upkeep.due_at
         if self.machine.wake is not None and self.machine.wake < wake:
             wake = self.machine.wake
         self.wake = wake
         return effects
+
+    def _may_propose(self) -> bool:
+        """Whether what waits could leave now; else a turn that only brought requests has nothing to say."""
+        if self.machine.leads:
+            return self._has_room() and bool(self.requests.waiting or self.proposals)
+        return self.machine.leader is not None and bool(self.requests.waiting)
+
+    def _has_room(self) -> bool:
+        """Of the leader: whether one more entry may be under way."""
+        under_way = self.machine.last_index - self.machine.commit
+        waiting_bytes = self.requests.waiting_bytes + self.proposals.size_bytes
+        return under_way < (PROPOSALS_UNDER_WAY if waiting_bytes >= LARGE_PROPOSAL_BYTES else 1)
+
+    def _consult(self) -> None:
+        """What the machine has to say, to what happened and to what is proposed now."""
+        self._consensus_effects()
+        if self.problem is None:
+            proposed = self._propose()
+            ticket = self.reads.ask()
+            if ticket is not None:
+                self.machine.step(consensus.ReadRequested(ticket))
+            if proposed or ticket is not None:
+                self._consensus_effects()
 
     def log(self, level: str, sentence: str) -> None:
         self.effects.logs.append((level, sentence))
@@ -202,9 +235,6 @@ class Replica:
 
     # --- consensus ------------------------------------------------------------------------------------
 
-    def _pass_on(self, event: consensus.Event) -> None:
-        self.machine.step(event)
-
     def _consensus_effects(self) -> None:
         taken = self.machine.take()
         effects = self.effects
@@ -218,10 +248,16 @@ class Replica:
             self.operators.answered(answer)
         if (self.machine.leader, self.machine.term) != self._seen_leader:
             self._leader_changed()
-        for entry in taken.commit:
+        self._agreed += taken.commit
+        self._ready += taken.reads
+
+    def _apply_agreed(self) -> None:
+        agreed, self._agreed = self._agreed, []
+        for entry in agreed:
             self._apply(entry)
-        for ready in taken.reads:
-            self.reads.answered(ready)
+        ready, self._ready = self._ready, []
+        for read in ready:
+            self.reads.answered(read)
         for client in self.reads.opened(self.applied):
             self.zookeeper.drain(client)
         if self._awaited:
@@ -242,7 +278,7 @@ class Replica:
         self.leaderless_since = None
         self._noted_at = self.now
         self.zookeeper.quorum_returned()
-        self._next_report = self.now
+        self.upkeep.report_soon()
         if self.machine.leads:
             self.log("info", f"leads term {term}")
             self.leads_since = self.now
@@ -251,7 +287,7 @@ class Replica:
         else:
             self.expiry.stop()
             self.log("info", f"follows {leader} in term {term}")
-        self._repeat_requests()
+        self.repeat_requests()
 
     def submit_configuration(self, done: Callable[[Result], None] | None = None) -> None:
         """Puts the members into the store, for `/zookeeper/config`, where they are not what stands there."""
@@ -259,7 +295,7 @@ class Replica:
         if done is not None or self.store.configuration != text:
             self.submit(SetConfiguration(text, self.machine.term), done)
 
-    def _repeat_requests(self) -> None:
+    def repeat_requests(self) -> None:
         batches = self.requests.repeat(self.now)
         if self.machine.leads:
             for batch in batches:
@@ -268,18 +304,22 @@ class Replica:
             for batch in batches:
                 self.effects.send.append((self.machine.leader, Forward(self.machine.term, batch)))
 
-    def _propose(self) -> None:
+    def _propose(self) -> bool:
+        """Whether the machine was given something."""
         machine = self.machine
+        proposed = False
         if machine.leads:
-            if machine.last_index - machine.commit >= PROPOSALS_UNDER_WAY:
-                return
+            if not self._has_room():
+                return False
             if not self.proposals.full and (own := self.requests.cut(self.now)) is not None:
                 self.proposals.add(self.name, own)
-            while self.proposals and machine.last_index - machine.commit < PROPOSALS_UNDER_WAY:
+            while self.proposals and self._has_room():
                 machine.step(consensus.Proposed(*self.proposals.next(self.wall_ms)))
+                proposed = True
         elif machine.leader is not None:
             while (batch := self.requests.cut(self.now)) is not None:
                 self.effects.send.append((machine.leader, Forward(machine.term, batch)))
+        return proposed
 
     def _forward_received(self, source: NodeId, message: Forward) -> None:
         if not self.machine.leads:
@@ -400,7 +440,7 @@ class Replica:
 
     def _peer_opened(self, event: events.PeerOpened) -> None:
         if event.peer == self.machine.leader:
-            self._repeat_requests()
+            self.repeat_requests()
 
     def _peer_closed(self, event: events.PeerClosed) -> None:
         self.machine.step(consensus.PeerLost(event.peer))
@@ -413,7 +453,7 @@ class Replica:
         if self.machine.leads:
             self.machine.step(consensus.TransferRequested(None))
         self.stop_serving(f"the disk failed: {event.reason}")
-        self._stopping = self.now
+        self.upkeep.stop_when_ready()
 
     def _heard_received(self, source: NodeId, message: Heard) -> None:
         for lease in message.leases:
@@ -427,7 +467,7 @@ class Replica:
             self.zookeeper.quorum_returned()
 
     def _stop_requested(self, event: events.StopRequested) -> None:
-        self._stopping = self.now
+        self.upkeep.stop_when_ready()
         if self.machine.leads and len(self.machine.members.voters) > 1:
             self.machine.step(consensus.TransferRequested(None))
 
@@ -438,58 +478,17 @@ class Replica:
         stood_still = event.now - self.now > STOOD_STILL_MS
         self.now = event.now
         self.wall_ms = event.wall_ms
+        self._stirred |= self.machine.wake is not None and event.now >= self.machine.wake
         self.machine.step(consensus.TimePassed(event.now))
         if stood_still:
             self._noted_at = event.now
             if self.machine.leads:
                 self._full_time_for_all()
-        if event.now >= self._next_upkeep:
-            self._next_upkeep = event.now + UPKEEP_EVERY_MS
-            self._upkeep()
+        if event.now >= self.upkeep.due_at:
+            self._stirred = True
+            self.upkeep.work()
 
-    def _upkeep(self) -> None:
-        now = self.now
-        if self._stopping is not None:
-            self._stop_when_ready()
-        if self.problem is not None:
-            return
-        if self.requests.overdue(now):
-            self._repeat_requests()
-        if not self.serving:
-            self.zookeeper.suspend()
-        if now >= self._next_report:
-            self._next_report = now + REPORT_EVERY_MS
-            self._report_heard()
-            self.zookeeper.drop_unfinished()
-        self.operators.give_up(now)
-        if not self.machine.leads:
-            return
-        for lease in self.expiry.due(now):
-            self._expire(lease)
-        if now >= self._next_sweep:
-            self._next_sweep = now + self.settings.sweep_every_ms
-            for command in self.store.tree.idle(max(self.wall_ms, self.store.stamp_ms)):
-                self.submit(command)
-        if self.checkpoint.due():
-            self.submit(Checkpoint())
-
-    def _stop_when_ready(self) -> None:
-        """Leadership is somebody else's and every request is answered, or it has taken too long."""
-        assert self._stopping is not None
-        alone = len(self.machine.members.voters) <= 1
-        drained = self.problem is not None or not len(self.requests)
-        if (drained and (alone or not self.machine.leads)) or self.now - self._stopping > STOP_WITHIN_MS:
-            self.effects.stopped = True
-
-    def _report_heard(self) -> None:
-        heard = self.zookeeper.sessions.heard_since_last_report()
-        if self.machine.leads:
-            for lease in heard:
-                self.expiry.heard(lease, self.now)
-        elif self.machine.leader is not None:
-            self.effects.send.append((self.machine.leader, Heard(heard)))
-
-    def _expire(self, lease: LeaseId) -> None:
+    def expire(self, lease: LeaseId) -> None:
         known = self.store.leases.get(lease)
         if known is not None:
             self.log("info", f"session {lease:#x} is silent for more than {known.ttl_ms} ms: it expires")

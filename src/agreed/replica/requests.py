@@ -54,6 +54,11 @@ class Requests:
     def __len__(self) -> int:
         return len(self.tickets)
 
+    @property
+    def waiting(self) -> int:
+        """How many commands are not yet cut into a batch."""
+        return len(self._waiting)
+
     def submit(self, command: Command, ticket: Ticket) -> None:
         """The hot path: two appends."""
         self._waiting.append(command)

@@ -1,4 +1,4 @@
-"""What a leader does unasked: let silent sessions expire, sweep what is idle, take checkpoints.
+"""What a node does unasked: let silent sessions expire, sweep what is idle, take checkpoints.
 
 Expiry is decided by the leader alone and becomes a command, so it happens at one place in the order and is
 the same everywhere.  A session is heard of when its client says anything to any node; followers report whom
@@ -12,8 +12,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from agreed.store.commands import Checkpoint
 from agreed.types import Instant, LeaseId
+from agreed.wire.peer.messages import Heard
+
+if TYPE_CHECKING:
+    from agreed.replica.replica import Replica
 
 UPKEEP_EVERY_MS = 100
 
@@ -32,6 +38,76 @@ would have expired by then."""
 STOOD_STILL_MS = 1_000
 """A leader to which time jumps this far was asleep (a stopped process, a paused machine), and what its
 clients said meanwhile it has not read yet: nobody is to be blamed for that silence."""
+
+STOP_WITHIN_MS = 3_000
+"""How long a node that is told to stop waits for its last requests and for a new leader."""
+
+
+class Upkeep:
+    """The rounds of one node, every `UPKEEP_EVERY_MS`."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self.due_at: Instant = replica.now
+        self._next_sweep = replica.now
+        self._next_report = replica.now
+        self._stopping_since: Instant | None = None
+
+    def report_soon(self) -> None:
+        """A new leader has heard of nobody yet."""
+        self._next_report = self._replica.now
+
+    def stop_when_ready(self) -> None:
+        """From now on each round asks whether the process may end."""
+        self._stopping_since = self._replica.now
+
+    def work(self) -> None:
+        replica = self._replica
+        now = replica.now
+        self.due_at = now + UPKEEP_EVERY_MS
+        if self._stopping_since is not None:
+            self._stop(now - self._stopping_since)
+        if replica.problem is not None:
+            return
+        if replica.requests.overdue(now):
+            replica.repeat_requests()
+        if not replica.serving:
+            replica.zookeeper.suspend()
+        if now >= self._next_report:
+            self._next_report = now + REPORT_EVERY_MS
+            self._report_heard()
+            replica.zookeeper.drop_unfinished()
+        replica.operators.give_up(now)
+        if replica.machine.leads:
+            self._lead()
+
+    def _lead(self) -> None:
+        replica = self._replica
+        for lease in replica.expiry.due(replica.now):
+            replica.expire(lease)
+        if replica.now >= self._next_sweep:
+            self._next_sweep = replica.now + replica.settings.sweep_every_ms
+            for command in replica.store.tree.idle(max(replica.wall_ms, replica.store.stamp_ms)):
+                replica.submit(command)
+        if replica.checkpoint.due():
+            replica.submit(Checkpoint())
+
+    def _stop(self, waited_ms: int) -> None:
+        """Leadership is somebody else's and every request is answered, or it has taken too long."""
+        replica = self._replica
+        alone = len(replica.machine.members.voters) <= 1
+        drained = replica.problem is not None or not len(replica.requests)
+        if (drained and (alone or not replica.machine.leads)) or waited_ms > STOP_WITHIN_MS:
+            replica.effects.stopped = True
+
+    def _report_heard(self) -> None:
+        replica = self._replica
+        heard = replica.zookeeper.sessions.heard_since_last_report()
+        if replica.machine.leads:
+            for lease in heard:
+                replica.expiry.heard(lease, replica.now)
+        elif replica.machine.leader is not None:
+            replica.effects.send.append((replica.machine.leader, Heard(heard)))
 
 
 class Expiry:

@@ -28,6 +28,7 @@ CONFIG = RaftConfig(
     window_bytes=300,
     tail_entries=3,
     tail_bytes=300,
+    spare_delay_ms=3,
     read_timeout_ms=100,
     promote_lag_entries=4,
 )

@@ -37,6 +37,10 @@ class RaftConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     commit_notice_ms: int = 2
     """A commit is told to followers with the next append, or after this time where none comes."""
 
+    spare_delay_ms: int = 0
+    """Followers that a quorum can do without are sent entries after this time, several at once (thrift.py);
+    0: everybody is sent everything at once."""
+
     read_timeout_ms: int = 500
     """A read index that could not be had by then has failed."""
 
@@ -70,7 +74,10 @@ class RaftConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for name in positive:
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0")
-        for name in ("tail_entries", "tail_bytes", "commit_notice_ms", "promote_lag_entries"):
+        never_negative = (
+            "tail_entries", "tail_bytes", "commit_notice_ms", "spare_delay_ms", "promote_lag_entries",
+        )  # fmt: skip
+        for name in never_negative:
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must not be negative")
         if not 0.0 <= self.clock_rate_bound < 1.0:

@@ -28,6 +28,7 @@ from agreed.consensus.raft.progress import Pace, Progress
 from agreed.consensus.raft.reads import Reads
 from agreed.consensus.raft.sending import OutgoingSnapshots
 from agreed.consensus.raft.state import RaftState, Role
+from agreed.consensus.raft.thrift import LARGE_BYTES, Thrift
 from agreed.consensus.raft.transfer import Transfer
 from agreed.types import Index, Instant, NodeId
 
@@ -56,6 +57,9 @@ class Leader(Role):
         self._beat_at: Instant = raft.now
         self._notice_at: Instant | None = None
         self._shared_bytes = 0
+        self.thrift = Thrift(raft.me, raft.config.spare_delay_ms)
+        self._spare_due_at: Instant | None = None
+        """When somebody is to be sent what it lacks and was not sent at once."""
 
     def start(self) -> None:
         raft = self.raft
@@ -112,13 +116,27 @@ class Leader(Role):
         shared: AppendEntries | None = None
         behind = False
         for follower in self.followers:
-            if follower.next <= last or follower.notice:
+            if follower.notice or (follower.next <= last and self._is_due(follower)):
                 shared = self._tell(follower, last, shared)
-            if follower.told < commit and follower.pace is _REPLICATE:
+            if follower.told < commit and follower.pace is _REPLICATE and follower.lacks_since is None:
                 behind = True
         if behind and self._notice_at is None:
             self._notice_at = raft.now + raft.config.commit_notice_ms
             raft.arm(self._notice_at)
+
+    def _is_due(self, follower: Progress) -> bool:
+        """Whether it is sent what it lacks now, and not with what comes next."""
+        if follower.pace is not _REPLICATE or self.thrift.is_prompt(follower.name):
+            return True
+        raft = self.raft
+        due_at = self.thrift.due_at(follower, raft.now)
+        large = len(raft.log.entry(raft.log.last_index).payload) >= LARGE_BYTES
+        if large or raft.now >= due_at or any(name == follower.name for _, name in self._waiting):
+            return True
+        raft.arm(due_at)
+        if self._spare_due_at is None or due_at < self._spare_due_at:
+            self._spare_due_at = due_at
+        return False
 
     def _tell(self, follower: Progress, last: Index, shared: AppendEntries | None) -> AppendEntries | None:
         """Send what it lacks and may be sent, or at least a word if one is due."""
@@ -193,6 +211,8 @@ class Leader(Role):
             self._rounds_answered()
         if advanced and message.match > raft.commit:
             self._advance()
+            if self.thrift.committed_by(source):
+                self.thrift.choose(self.followers, raft.quorum)
         if self.transfer.target == source:
             self.transfer.on_progress(follower)
 
@@ -267,6 +287,7 @@ class Leader(Role):
             if name not in known and follower.leaving_at is None:
                 follower.leaving_at = raft.now + raft.config.election_timeout_ms[1]
         self.followers = [follower for follower in self.progress.values() if follower is not self.own]
+        self.thrift.choose(self.followers, raft.quorum)
 
     def _forget_left(self, now: Instant) -> None:
         """Who was removed is sent the log until it knows, or for a while; then it is on its own."""
@@ -328,7 +349,12 @@ class Leader(Role):
             follower.heard_at += late_ms
 
     def next_wake(self) -> Instant:
-        deadlines = [self._beat_at, self._notice_at, self.transfer.deadline, self.reads.next_deadline()]
+        if self._spare_due_at is not None and self._spare_due_at <= self.raft.now:
+            self._spare_due_at = None
+        deadlines = [
+            self._beat_at, self._notice_at, self._spare_due_at,
+            self.transfer.deadline, self.reads.next_deadline(),
+        ]  # fmt: skip
         return min(deadline for deadline in deadlines if deadline is not None)
 
     def on_peer_lost(self, peer: NodeId) -> None:
@@ -340,6 +366,7 @@ class Leader(Role):
         else:
             follower.probe(follower.match + 1)
             follower.waiting = True  # until the next heartbeat is answered there is nobody to send to
+            self.thrift.choose([other for other in self.followers if other is not follower], self.raft.quorum)
 
     def on_leave(self) -> None:
         self.reads.fail()

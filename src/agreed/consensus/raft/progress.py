@@ -28,6 +28,7 @@ class Progress:
         "heard_at",
         "identity",
         "in_flight_bytes",
+        "lacks_since",
         "leaving_at",
         "loading",
         "match",
@@ -55,6 +56,8 @@ class Progress:
         """PROBE: an append is on its way, and says enough until its reply or the next heartbeat."""
         self.notice = False
         """Say something at the next occasion, even without entries."""
+        self.lacks_since: Instant | None = None
+        """REPLICATE: since when there is an entry that it has not been sent."""
         self.told: Index = 0
         """The highest commit index we have sent."""
         self.round = 0
@@ -89,6 +92,7 @@ class Progress:
     def sent(self, last: Index, size_bytes: int) -> None:
         """Entries up to `last` are on their way: assume the best."""
         self._window.append((last, size_bytes))
+        self.lacks_since = None
         self.in_flight_bytes += size_bytes
         self.next = last + 1
 

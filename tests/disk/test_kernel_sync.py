@@ -1,0 +1,66 @@
+"""The kernel makes a file durable and says so through a descriptor that any loop can wait for."""
+from __future__ import annotations
+
+import os
+import select
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+
+from agreed.disk.kernel_sync import KernelSync
+
+
+@pytest.fixture
+def kernel() -> Iterator[KernelSync]:
+    made = KernelSync.make()
+    if made is None:
+        pytest.skip("this kernel does not sync by itself")
+    yield made
+    made.close()
+
+
+def wait(kernel: KernelSync) -> None:
+    ready, _, _ = select.select([kernel], [], [], 30)
+    assert ready
+
+
+def test_it_is_readable_once_the_sync_is_done(kernel: KernelSync) -> None:
+    with tempfile.TemporaryFile() as file:
+        for _ in range(20):
+            os.pwrite(file.fileno(), b"x" * 1000, 0)
+            kernel.submit(file.fileno())
+            wait(kernel)
+            assert kernel.result() is None
+            assert not select.select([kernel], [], [], 0)[0], "one word for one sync"
+
+
+def test_one_sync_at_a_time(kernel: KernelSync) -> None:
+    with tempfile.TemporaryFile() as file:
+        kernel.submit(file.fileno())
+        with pytest.raises(BlockingIOError):
+            # Whether the first is done or not: its result was not asked for.
+            for _ in range(1_000):
+                kernel.submit(file.fileno())
+        wait(kernel)
+        assert kernel.result() is None
+
+
+def test_what_cannot_be_synced_is_told(kernel: KernelSync) -> None:
+    with tempfile.TemporaryFile() as file:
+        gone = os.dup(file.fileno())
+    os.close(gone)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        kernel.submit(gone)
+    reading, writing = os.pipe()
+    try:
+        with pytest.raises(OSError, match="Invalid argument"):
+            kernel.submit(writing)
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_where_the_processor_is_unknown_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "abacus")
+    assert KernelSync.make() is None
