@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the real peers that tests and measurements run against: Debian's ZooKeeper (server and client tools),
-# the C client library, a C compiler for what is built on it, and a Java runtime.  Only Debian packages.
+# the C client library, a C compiler for what is built on it, a Java runtime, and for torture a real etcd and
+# the library that tells a process another time of day.  Only Debian packages.
 #
 # Idempotent: what is there is not touched, and where all of it is there nothing is asked of the network.
 #
@@ -10,7 +11,7 @@
 #               1   apt was asked and failed
 set -eu
 
-WANTED="zookeeper zookeeper-bin libzookeeper-mt-dev gcc libc6-dev"
+WANTED="zookeeper zookeeper-bin libzookeeper-mt-dev gcc libc6-dev etcd-server libfaketime"
 
 installed() {
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -1,0 +1,58 @@
+"""One node of whichever system: its name, its ports and the fronts before them, its directory, its process.
+
+Each of a node's real ports has fronts before it (`network.py`): others are told a front's port, and only the
+network knows the real one.  `joining`: at its next start it asks to be taken into a cluster that runs.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agreed.torture.processes import ServerProcess
+
+
+@dataclass
+class Node:
+    """`number` counts from 1; `client_fronts` by the place from which a client calls."""
+
+    number: int
+    name: str
+    directory: Path
+    client_port: int
+    peer_port: int
+    election_port: int
+    peer_front: int
+    election_front: int
+    client_fronts: dict[str, int]
+    process: ServerProcess | None = None
+    joining: bool = False
+    troubled: bool = False
+    """A fault has this node's process in its hands; no other may touch it meanwhile."""
+    lives: list[Path] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        """The data directory; a new one after the node was thrown out and its data with it."""
+        return self.directory / f"data{len(self.lives)}"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "output.log"
+
+    @property
+    def clock_file(self) -> Path:
+        """From which libfaketime reads what time it is."""
+        return self.directory / "clock"
+
+    @property
+    def disk_file(self) -> Path:
+        """From which `disk_shim.c` reads what is to fail."""
+        return self.directory / "disk"
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.running
+
+    def forget_data(self) -> None:
+        """Go on with an empty data directory; the old one is left to lie for whoever wants to look."""
+        self.lives.append(self.data)
