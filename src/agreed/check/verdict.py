@@ -28,6 +28,19 @@ class Witness(msgspec.Struct, frozen=True):
     """The state after each of them, as text, where there is one."""
 
 
+class Dependency(msgspec.Struct, frozen=True):
+    """One side of a circle: operation `before` comes before operation `after` in any order that explains both.
+
+    `kind` says why: "ww" (its write was overwritten), "wr" (its write was read), "rw" (it read what was then
+    overwritten), "process" (one client, in this order), "realtime" (the one returned before the other was
+    called); `key` says of which object, where it is of one."""
+
+    before: int
+    after: int
+    kind: str
+    key: object = None
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One thing that cannot be.  `operations` is the smallest piece found that shows it, in the order in
     which it is to be read; `steps` says what is wrong, one sentence each."""
@@ -39,6 +52,8 @@ class Finding(msgspec.Struct, frozen=True):
     key: object = None
     attempts: Sequence[Witness] = ()
     """How far an explanation gets (the longest partial orders), for drawing."""
+    cycle: Sequence[Dependency] = ()
+    """Of an anomaly that is a circle: its sides in order, each beginning where the one before ends."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
