@@ -1,0 +1,110 @@
+"""How an operation, a value and a moment are said in few words, the same on the page and in a terminal.
+
+Values are said as one reads them aloud, without the quotes and brackets of a programming language where they
+are not needed: `write 3`, `read → 3`, `cas [1 2]`, `transfer [a b 5] ✗`.  What is not known ends with `?`.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from enum import Enum
+
+import msgspec
+
+from agreed.check.history import Operation, Status
+
+_PLAIN = re.compile(r"[^\s\[\]{},→'\"]+")
+
+MOST_CHARACTERS = 2_000
+"""Of one value, where there is space for it; a page of a megabyte per value helps nobody."""
+
+
+def value(thing: object, most: int = MOST_CHARACTERS) -> str:
+    """`thing` on one line of at most `most` characters."""
+    text = _said(thing)
+    return text if len(text) <= most else text[: max(most - 1, 0)] + "…"
+
+
+def _said(thing: object) -> str:
+    match thing:
+        case None:
+            return "nil"
+        case bool():
+            return "true" if thing else "false"
+        case Enum():
+            return str(thing.value)
+        case str():
+            return thing if _PLAIN.fullmatch(thing) else repr(thing)
+        case bytes():
+            return _said(thing.decode()) if _readable(thing) else "0x" + thing.hex()
+        case Mapping():
+            pairs = (f"{_said(key)} {_said(each)}" for key, each in thing.items())
+            return "{" + ", ".join(pairs) + "}"
+        case Set():
+            return "{" + " ".join(sorted(_said(each) for each in thing)) + "}"
+        case msgspec.Struct():
+            fields = (f"{name} {_said(getattr(thing, name))}" for name in thing.__struct_fields__)
+            return f"{type(thing).__name__}({', '.join(fields)})"
+        case Sequence():
+            return "[" + " ".join(_said(each) for each in thing) + "]"
+    return str(thing)
+
+
+def _readable(text: bytes) -> bool:
+    try:
+        return text.decode().isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def operation(each: Operation, most: int = 60) -> str:
+    """What was asked and what was answered, in at most about `most` characters."""
+    asked = each.function
+    fills_in = _fills_in(each)
+    if each.argument is not None and not fills_in:
+        asked += " " + value(each.argument, most)
+    if each.status is Status.FAIL:
+        return asked + " ✗"
+    if each.status is Status.INFO:
+        return asked + " ?"
+    if each.result is None and each.argument is not None:
+        return asked
+    if each.result is True and each.argument is not None:
+        return asked + " ✓"
+    if each.result == each.argument and type(each.result) is type(each.argument) and not fills_in:
+        return asked
+    if fills_in:
+        return f"{asked} {value(each.result, most)}"
+    return f"{asked} → {value(each.result, most)}"
+
+
+def _fills_in(each: Operation) -> bool:
+    """Whether the answer is the question with its blanks filled in, as of transactions: then it says all."""
+    asked, answered = each.argument, each.result
+    return (
+        isinstance(asked, list | tuple)
+        and isinstance(answered, list | tuple)
+        and len(asked) == len(answered) > 0
+        and all(isinstance(part, list | tuple) for part in (*asked, *answered))
+        and [part[:1] for part in asked] == [part[:1] for part in answered]
+    )
+
+
+SMALLEST_SPAN_NS = 100_000
+"""A history whose times span less than this is numbered, not timed: 0, 1, 2 ... of an example by hand."""
+
+
+def duration(nanoseconds: int) -> str:
+    """Three digits and a unit: 1.25 ms."""
+    size = abs(nanoseconds)
+    for unit, name in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
+        if size >= unit:
+            amount = nanoseconds / unit
+            digits = 0 if abs(amount) >= 100 else 1 if abs(amount) >= 10 else 2
+            return f"{amount:.{digits}f} {name}"
+    return f"{nanoseconds} ns"
+
+
+def moment(since_the_beginning: int, span: int) -> str:
+    """An instant of a history that spans `span`, counted from its beginning."""
+    return str(since_the_beginning) if span < SMALLEST_SPAN_NS else duration(since_the_beginning)
