@@ -7,3 +7,8 @@ the smallest piece that cannot be; or unknown, with the reason.
 This package knows nothing of our servers, and touches no clock, file or socket: bounds on time are counted by
 a clock that is passed in.
 """
+from __future__ import annotations
+
+from agreed.check.linearizable import linearizable
+
+__all__ = ["linearizable"]

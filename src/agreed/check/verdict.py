@@ -54,6 +54,10 @@ class Finding(msgspec.Struct, frozen=True):
     """How far an explanation gets (the longest partial orders), for drawing."""
     cycle: Sequence[Dependency] = ()
     """Of an anomaly that is a circle: its sides in order, each beginning where the one before ends."""
+    culprit: int | None = None
+    """Of what is not linearizable: the first operation that cannot be placed."""
+    whatever_before: bool = False
+    """Whether the piece cannot be in whatever state it begins; else it begins with the history."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -84,3 +88,5 @@ class Budget(msgspec.Struct):
     seconds: float | None = None
     clock: Callable[[], float] | None = None
     states: int = 2_500_000
+    steps: int | None = None
+    """Of the model or the graph; None: not bounded.  Unlike time, it gives the same verdict everywhere."""

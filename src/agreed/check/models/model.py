@@ -53,9 +53,9 @@ class Model(ABC, Generic[State]):
         """Whether it leaves every state as it is (so that it may be placed as soon as its answer fits)."""
         return False
 
-    def commutes(self, first: Operation, second: Operation) -> bool:
-        """Whether the order of the two can never be seen: in every state in which one order is possible the
-        other is as well, and leads to the same states."""
+    def may_follow(self, first: Operation, second: Operation) -> bool:
+        """Whether `first`, wherever it could come directly before `second`, could as well come directly after
+        it: `second` is possible without it, and both orders lead to the same states."""
         return False
 
     def parts(self, operations: Sequence[Operation]) -> Mapping[Hashable, Sequence[Operation]]:

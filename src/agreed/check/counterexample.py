@@ -1,0 +1,147 @@
+"""Why it is not linearizable: the operation that cannot be placed, and the smallest piece that forbids it.
+
+The *culprit* is the operation at whose return no order is left: everything that had returned before can be
+explained, and with it nothing can.
+
+The *piece* is a set of answered operations, the culprit among them, that cannot be explained even if every
+other operation is free to have happened or not, and (where the model can name all its states) whatever the
+state was before the piece began.  Giving such freedom makes a history only easier to explain, so the piece
+convicts the whole, and nobody has to look at the rest: `replay.counterexample` checks it so, with a search of
+its own.
+
+It is found by taking away: first what came before, then operations in ever smaller groups, as long as the
+rest still cannot be.  The work is bounded in steps; where they run out the piece is larger than it might be,
+and still a proof.
+"""
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from agreed.check.configurations import Search
+from agreed.check.history import Operation
+from agreed.check.models.model import AnyModel
+from agreed.check.timeline import Timeline
+from agreed.check.verdict import Finding, Witness
+from agreed.check.witness import witness
+
+NAME = "not linearizable"
+
+MOST_STEPS = 100_000
+"""Of all searches for a smaller piece together."""
+
+MOST_ATTEMPTS = 5
+
+
+def finding(model: AnyModel, key: Hashable, timeline: Timeline, search: Search) -> Finding:
+    """What a search that failed has found."""
+    assert search.failed_at is not None
+    culprit = timeline.operations[~timeline.events[search.failed_at]]
+    states = list(dict.fromkeys(search.states_now()))
+    pieces = _Pieces(model, timeline, search.failed_at, search.steps)
+    piece, whatever_before = pieces.smallest()
+    return Finding(
+        name=NAME,
+        operations=[each.index for each in piece],
+        steps=_steps(culprit, whatever_before, len(piece), sorted(model.show(state) for state in states)),
+        key=key,
+        attempts=_attempts(model, key, timeline, search),
+        culprit=culprit.index,
+        whatever_before=whatever_before,
+    )
+
+
+def _attempts(model: AnyModel, key: Hashable, timeline: Timeline, search: Search) -> list[Witness]:
+    """One explanation of all that came before, for each state in which it can end."""
+    paths = dict(zip(reversed(search.states_now()), reversed(search.frontier), strict=True))
+    chosen = list(reversed(paths.values()))[:MOST_ATTEMPTS]
+    return [witness(model, timeline, path, model.initial, key) for *_, path in chosen]
+
+
+def _steps(culprit: Operation, whatever_before: bool, size: int, states: Sequence[str]) -> list[str]:
+    many = "" if len(states) <= MOST_ATTEMPTS else f" and {len(states) - MOST_ATTEMPTS} more"
+    return [
+        f"everything that had returned before operation {culprit.index} did can be explained, and leaves the "
+        f"state {' or '.join(states[:MOST_ATTEMPTS])}{many}",
+        f"operation {culprit.index} can take effect in none of these, nor after any of the operations that "
+        "were under way or never answered",
+        f"these {size} operations alone cannot be explained, "
+        + ("whatever the state was before them" if whatever_before else "from the beginning"),
+    ]
+
+
+class _Pieces:
+    """Sets of answered operations that might be enough to convict, and the searches that tell."""
+
+    def __init__(self, model: AnyModel, timeline: Timeline, failed_at: int, steps: int) -> None:
+        self.model = model
+        self.steps_left = MOST_STEPS
+        self.steps_each = 4 * steps + 2_000
+        """A search that takes longer than the first has lost its way."""
+        called = {event for event in timeline.events[:failed_at] if event >= 0}
+        returned = {~event for event in timeline.events[: failed_at + 1] if event < 0}
+        self.operations = [timeline.operations[number] for number in sorted(called)]
+        self.answered = [timeline.operations[number] for number in sorted(returned)]
+        self.culprit = timeline.operations[~timeline.events[failed_at]]
+        self.starts = model.states(self.operations)
+
+    def smallest(self) -> tuple[list[Operation], bool]:
+        """The piece in the order of its calls, and whether it cannot be whatever came before."""
+        piece = self._latest() if self.starts is not None else None
+        whatever_before = piece is not None
+        if piece is None:
+            piece = self.answered
+        size = max(len(piece) // 2, 1)
+        while True:
+            before = len(piece)
+            place = 0
+            while place < len(piece):
+                rest = [
+                    each
+                    for number, each in enumerate(piece)
+                    if not place <= number < place + size or each is self.culprit
+                ]
+                if len(rest) < len(piece) and self._convicts(rest, whatever_before):
+                    piece = rest
+                else:
+                    place += size
+            if size == 1 and len(piece) == before:
+                return piece, whatever_before
+            size = max(size // 2, 1)
+
+    def _latest(self) -> list[Operation] | None:
+        """The culprit and the latest calls before it, twice as many each time, until they convict."""
+        others = [each for each in self.answered if each is not self.culprit]
+        count = 1
+        while True:
+            piece = [*others[-count:], self.culprit]
+            piece.sort(key=lambda each: (each.called, each.index))
+            if self._convicts(piece, True):
+                return piece
+            if count >= len(others):
+                return None
+            count *= 2
+
+    def _convicts(self, piece: Sequence[Operation], whatever_before: bool) -> bool:
+        if self.steps_left <= 0:
+            return False
+        mandatory = {each.index for each in piece}
+        began = min(each.called for each in piece) if whatever_before else self.operations[0].called
+        considered = [
+            each for each in self.operations if each.returned is None or each.returned >= began
+        ]
+        optional = frozenset(each.index for each in considered if each.index not in mandatory)
+        search = Search(
+            self.model,
+            Timeline(self.model, considered, optional),
+            self.starts if whatever_before else None,
+        )
+        most = min(self.steps_left, self.steps_each)
+        turns = search.run()
+        try:
+            while search.steps < most:
+                next(turns)
+        except StopIteration as end:
+            return not end.value
+        finally:
+            self.steps_left -= search.steps + len(considered)
+        return False
