@@ -24,34 +24,37 @@ function momentText(at, span) {
   return at + " ns";
 }
 
-function paintChart(page) {
-  const {data, plan, canvas} = page;
-  const from = page.printing ? 0 : page.scroller.scrollLeft;
-  const seen = page.printing ? plan.width : page.scroller.clientWidth;
-  const inset = page.printing ? 90 : 0;
+// The part of the plan from `from` on that is `seen` wide; `inset`: how much is left free for names at its left.
+function paintChart(page, canvas, from, seen, inset = 0) {
+  const {data, plan} = page;
   canvas.replaceChildren();
   canvas.setAttribute("width", seen + inset);
   canvas.setAttribute("height", plan.height);
-  if (page.printing) canvas.setAttribute("viewBox", `0 0 ${seen + inset} ${plan.height}`); else canvas.removeAttribute("viewBox");
   const defs = draw(canvas, "defs");
-  const fade = draw(defs, "linearGradient", {id: "open"});
+  const fade = draw(defs, "linearGradient", {id: canvas.id + "-open"});
   draw(fade, "stop", {offset: 0, "stop-color": "var(--info-fill)"});
   draw(fade, "stop", {offset: 1, "stop-color": "var(--info-fill)", "stop-opacity": 0.15});
-  arrowHead(defs, "head");
-  const all = draw(canvas, "g", {transform: `translate(${inset - from} 0)`});
+  arrowHead(defs, canvas.id + "-arrow");
+  if (inset) {
+    const cut = draw(defs, "clipPath", {id: canvas.id + "-cut"});
+    draw(cut, "rect", {x: from - 2, y: 0, width: seen + 4, height: plan.height});
+  }
+  const outer = draw(canvas, "g", {transform: `translate(${inset - from} 0)`});
+  if (inset) for (const lane of plan.lanes) draw(outer, "text", {x: from - 10, y: plan.row.get(lane) + plan.bar / 2 + 4, "text-anchor": "end"}, data.lanes[lane]);
+  const all = draw(outer, "g", inset ? {"clip-path": `url(#${canvas.id}-cut)`} : {});
   const visible = (a, b) => b >= from - 40 && a <= from + seen + 40;
   paintGrid(all, page, from, seen, visible);
-  for (const bar of plan.bars.values()) if (visible(bar.from, bar.to)) paintBar(all, page, bar, from);
-  paintArrows(all, page, visible);
+  paintPath(all, page, visible);
+  for (const bar of plan.bars.values()) if (visible(bar.from, bar.to)) paintBar(all, page, bar, from, canvas.id);
   paintPoints(all, page, visible);
+  paintArrows(all, page, visible, canvas.id);
   paintStates(all, page, from, visible);
-  if (page.printing) for (const lane of plan.lanes) draw(all, "text", {x: -10, y: plan.row.get(lane) + BAR / 2 + 4, "text-anchor": "end"}, data.lanes[lane]);
 }
 
 function paintGrid(all, page, from, seen, visible) {
   const {data, plan} = page;
   for (const lane of plan.lanes) {
-    const y = plan.row.get(lane) + BAR / 2;
+    const y = plan.row.get(lane) + plan.bar / 2;
     draw(all, "line", {x1: from, x2: from + seen, y1: y, y2: y, class: "lane-line"});
   }
   let last = -Infinity;
@@ -73,11 +76,11 @@ function paintGrid(all, page, from, seen, visible) {
   }
 }
 
-function paintBar(all, page, bar, from) {
+function paintBar(all, page, bar, from, id) {
   const operation = page.data.operations[bar.place], {plan} = page;
   const kinds = ["bar", operation.status];
   if (plan.stuck.has(bar.place)) kinds.push("stuck");
-  if (page.piece.has(bar.place)) kinds.push("piece"); else if (page.piece.size && page.scope !== "piece") kinds.push("dim");
+  if (page.piece.size && page.scope !== "piece") kinds.push(page.piece.has(bar.place) ? "piece" : "dim");
   if (page.active === bar.place) kinds.push("active");
   if (page.pinned === bar.place) kinds.push("pinned");
   const group = draw(all, "g", {
@@ -85,35 +88,49 @@ function paintBar(all, page, bar, from) {
     "aria-selected": page.pinned === bar.place, "aria-label": spoken(page, bar.place),
   });
   const wide = Math.max(bar.to - bar.from, 4);
-  draw(group, "rect", {x: bar.from, y: bar.y, width: wide, height: BAR, rx: 4});
-  if (bar.open) draw(group, "path", {d: `M${bar.to} ${bar.y} H${bar.from + 4} q-4 0 -4 4 v${BAR - 8} q0 4 4 4 H${bar.to}`, "stroke-dasharray": "5 3"});
-  const left = Math.max(bar.from, Math.min(from, bar.to - 60)) + 7;
+  draw(group, "rect", {x: bar.from, y: bar.y, width: wide, height: plan.bar, rx: 4, ...(bar.open ? {fill: `url(#${id}-open)`} : {})});
+  if (bar.open) draw(group, "path", {d: `M${bar.to} ${bar.y} H${bar.from + 4} q-4 0 -4 4 v${plan.bar - 8} q0 4 4 4 H${bar.to}`, "stroke-dasharray": "5 3"});
+  const left = Math.max(bar.from, Math.min(from, bar.to - operation.label.length * CHARACTER - 12)) + 7;
   const label = fitted(operation.label, bar.to - left - 3);
-  if (label) draw(group, "text", {x: left, y: bar.y + BAR / 2 + 4}, label);
+  if (label) draw(group, "text", {x: left, y: bar.y + plan.bar / 2 + 4}, label);
   if (page.pinned === bar.place) {
     for (const x of bar.open ? [bar.from] : [bar.from, bar.to]) draw(all, "line", {x1: x, x2: x, y1: AXIS - 4, y2: plan.bottom, class: "guide"});
   }
 }
 
-function paintPoints(all, page, visible) {
-  const {plan} = page, points = plan.points.filter(point => point.y !== undefined);
-  const foot = BAR + 1;
+// The order is a line from point to point.  It runs behind the bars, so that they can be read.
+function paintPath(all, page, visible) {
+  const {plan} = page, points = drawnPoints(plan), foot = plan.bar + 1;
   for (let i = 1; i < points.length; i++) {
     const a = points[i - 1], b = points[i];
     if (visible(Math.min(a.x, b.x), Math.max(a.x, b.x))) draw(all, "path", {d: link(a.x, a.y + foot, b.x, b.y + foot), class: "path"});
   }
   const last = points[points.length - 1];
+  for (const place of last ? plan.stuck : []) {
+    const bar = plan.bars.get(place);
+    if (bar) draw(all, "path", {d: link(last.x, last.y + foot, crossAt(bar, last), bar.y + foot), class: "path broken"});
+  }
+}
+
+// Where the next point would be, on a bar that cannot have it.
+function crossAt(bar, last) {
+  return Math.min(Math.max((last ? last.x : bar.from) + 26, bar.from + 14), Math.max(bar.to - 10, bar.from + 4));
+}
+
+function drawnPoints(plan) { return plan.points.filter(point => point.y !== undefined); }
+
+function paintPoints(all, page, visible) {
+  const {plan} = page, points = drawnPoints(plan), foot = plan.bar + 1, last = points[points.length - 1];
   for (const place of plan.stuck) {
     const bar = plan.bars.get(place);
     if (!bar || !visible(bar.from, bar.to)) continue;
-    const x = Math.min(Math.max((last ? last.x : bar.from) + 26, bar.from + 14), Math.max(bar.to - 10, bar.from + 4)), y = bar.y + foot;
-    if (last) draw(all, "path", {d: link(last.x, last.y + foot, x, y), class: "path broken"});
+    const x = crossAt(bar, last), y = bar.y + foot;
     draw(all, "path", {d: `M${x - 5} ${y - 5} l10 10 m0 -10 l-10 10`, class: "cross"});
   }
   for (const point of points) {
     if (!visible(point.x, point.x)) continue;
     const group = draw(all, "g", {class: "point"});
-    draw(group, "circle", {cx: point.x, cy: point.y + foot, r: 5});
+    draw(group, "circle", {cx: point.x, cy: point.y + foot, r: 4.5});
     if (page.zoom > 0.6) draw(group, "text", {x: point.x + 7, y: point.y + foot + 10}, point.number + 1);
   }
 }
@@ -147,19 +164,21 @@ function arrowHead(defs, id) {
   draw(marker, "path", {d: "M0 0 L10 5 L0 10 z", class: "arrow-head"});
 }
 
-function paintArrows(all, page, visible) {
+function paintArrows(all, page, visible, id) {
   page.arrows.forEach((arrow, number) => {
     const a = page.plan.bars.get(arrow.source), b = page.plan.bars.get(arrow.target);
     if (!a || !b) return;
+    // Arrows leave to the right of the middle and arrive to the left of it, so that two between the same bars part.
     const middle = bar => bar.open ? bar.from + Math.min(60, (bar.to - bar.from) / 2) : (bar.from + bar.to) / 2;
-    const x1 = middle(a), x2 = middle(b);
+    const aside = bar => Math.min(36, (bar.to - bar.from) / 4);
+    const x1 = middle(a) + aside(a), x2 = middle(b) - aside(b);
     if (!visible(Math.min(x1, x2), Math.max(x1, x2))) return;
     const down = b.y > a.y, same = b.y === a.y;
-    const y1 = a.y + (down || same ? BAR : 0), y2 = b.y + (down ? 0 : BAR);
+    const tall = page.plan.bar, y1 = a.y + (down || same ? tall : 0), y2 = b.y + (down ? 0 : tall);
     const sway = same ? 20 : 0, side = x2 >= x1 ? 14 : -14;
     const d = `M${x1} ${y1} C${x1 + side} ${y1 + (down ? 18 : same ? sway : -18)} ${x2 - side} ${y2 + (down ? -18 : same ? sway : 18)} ${x2} ${y2}`;
-    const path = draw(all, "path", {d, class: "arrow" + (page.lit === number ? " lit" : ""), "marker-end": "url(#head)"});
-    const half = path.getPointAtLength ? path.getPointAtLength(path.getTotalLength() / 2) : {x: (x1 + x2) / 2, y: (y1 + y2) / 2};
+    const path = draw(all, "path", {d, class: "arrow" + (page.lit === number ? " lit" : ""), "marker-end": `url(#${id}-arrow)`});
+    const half = path.getPointAtLength(path.getTotalLength() / 2);
     badge(all, half.x, half.y, number + 1);
   });
 }

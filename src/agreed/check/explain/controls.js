@@ -77,9 +77,9 @@ function paintFinding() {
   at("findings-head").textContent = finding.name;
   finding.steps.forEach((step, i) => {
     const item = element(list, "li", step);
-    if (page.arrows.length) { item.onmouseenter = () => light(i); item.onmouseleave = () => light(null); }
+    if (page.arrows.length === finding.steps.length) { item.onmouseenter = () => light(i); item.onmouseleave = () => light(null); }
   });
-  list.className = page.arrows.length ? "of-arrows" : "";
+  list.className = page.arrows.length === finding.steps.length ? "of-arrows" : "";
   paintCycle(page, finding);
   if (here.length < 2) return;
   const place = here.findIndex(each => each.number === page.finding);
@@ -115,11 +115,11 @@ function paintToolbar() {
     option.value = number; option.selected = number === page.orderNumber;
   });
   const none = element(select, "option", "none"); none.value = -1; none.selected = page.orderNumber < 0;
-  paintLegend(orders.length > 0);
+  paintLegend(orders);
 }
 
-function paintLegend(withOrder) {
-  const list = at("legend"), {data} = page;
+function paintLegend(orders) {
+  const list = at("legend"), {data} = page, stuck = orders.some(order => (order.stuck || []).length);
   list.replaceChildren();
   const entry = (text, drawing) => {
     const item = element(list, "li");
@@ -127,13 +127,13 @@ function paintLegend(withOrder) {
     item.append(text);
   };
   const bar = kind => svg => draw(draw(svg, "g", {class: "bar " + kind}), "rect", {x: 1, y: 2, width: 28, height: 12, rx: 3, style: kind === "info" ? "fill:var(--info-fill);stroke:var(--info-line);stroke-dasharray:4 3" : ""});
-  const has = status => data.operations.some(each => each.status === status);
+  const here = operationsInScope(), has = status => here.some(place => data.operations[place].status === status);
   entry("happened", bar("ok"));
   if (has("info")) entry("never answered: may have happened later, or not at all", bar("info"));
   if (has("fail")) entry("surely did not happen", bar("fail"));
-  if (withOrder) entry("the moment at which this order lets it take effect, and its number", svg => draw(draw(svg, "g", {class: "point"}), "circle", {cx: 15, cy: 8, r: 5}));
-  if (data.findings.some(each => (each.orders || []).some(order => order.stuck && order.stuck.length))) entry("one of these has to be next, and none can", bar("ok stuck"));
-  if (data.faults.length) entry("a fault was on", svg => draw(svg, "rect", {x: 1, y: 2, width: 28, height: 12, style: "fill:var(--fault);opacity:.3"}));
+  if (orders.length) entry("the moment at which this order lets it take effect, and its number", svg => draw(draw(svg, "g", {class: "point"}), "circle", {cx: 15, cy: 8, r: 5}));
+  if (stuck) entry("one of these has to be next, and none can", bar("ok stuck"));
+  if (page.natural && page.natural.bands.length) entry("a fault was on", svg => draw(svg, "rect", {x: 1, y: 2, width: 28, height: 12, style: "fill:var(--fault);opacity:.3"}));
 }
 
 function move(event) {
@@ -210,8 +210,8 @@ function listen() {
   };
   addEventListener("keydown", press);
   addEventListener("resize", () => { if (!page.empty) resize(); });
-  addEventListener("beforeprint", () => { if (!page.empty) { page.printing = true; repaint(); } });
-  addEventListener("afterprint", () => { page.printing = false; if (!page.empty) repaint(); });
+  addEventListener("beforeprint", () => { if (!page.empty) paintSheets(); });
+  addEventListener("afterprint", () => at("sheets").replaceChildren());
 }
 
 paintHead();

@@ -1,18 +1,18 @@
 // Findings that are a matter of arrows: each operation a card, the cards in a ring, each arrow numbered like
 // the sentence that gives its reason.
 
-const CARD_WIDE = 216, CARD_LINE = 15;
+const CARD_WIDE = 224, CARD_LINE = 15;
 
 function paintCycle(page, finding) {
   const box = document.getElementById("cycle");
   box.replaceChildren();
   if (!finding || !finding.arrows || !finding.arrows.length) return;
-  const places = finding.operations, cards = new Map();
-  const lines = new Map(places.map(place => [place, wrapped(cardText(page.data.operations[place]), 29, 5)]));
+  const places = [...new Set([...finding.arrows.map(arrow => arrow.source), ...finding.operations])], cards = new Map();
+  const lines = new Map(places.map(place => [place, wrapped(cardText(page.data.operations[place]), 28, 5)]));
   const tall = Math.max(...[...lines.values()].map(each => each.length)) * CARD_LINE + 28;
   const count = places.length, flat = count <= 3;
-  const radiusX = flat ? 170 : Math.max(190, count * 46), radiusY = count === 2 ? 0 : Math.max(tall * 1.15, count * 30);
-  const wide = 2 * radiusX + CARD_WIDE + 24, high = (count === 2 ? tall + 110 : 2 * radiusY + tall + 30);
+  const radiusX = flat ? 190 : Math.max(230, count * 50), radiusY = count === 2 ? 0 : Math.max(tall * 1.3, count * 34);
+  const wide = 2 * radiusX + CARD_WIDE + 24, high = (count === 2 ? tall + 150 : 2 * radiusY + tall + 50);
   const svg = draw(box, "svg", {width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, role: "img", "aria-label": finding.name + ", drawn as a ring of arrows"});
   arrowHead(draw(svg, "defs"), "ring-head");
   places.forEach((place, i) => {
@@ -24,7 +24,7 @@ function paintCycle(page, finding) {
   finding.arrows.forEach((arrow, number) => {
     const a = cards.get(arrow.source), b = cards.get(arrow.target);
     const mutual = finding.arrows.some(other => other.source === arrow.target && other.target === arrow.source);
-    paintRingArrow(arrows, svg, page, a, b, tall, number, arrow, mutual);
+    paintRingArrow(arrows, svg, page, a, b, tall, number, arrow, mutual, {x: wide / 2, y: high / 2});
   });
 }
 
@@ -48,12 +48,12 @@ function paintCard(svg, page, place, card, lines, tall) {
   const operation = page.data.operations[place];
   const group = draw(svg, "g", {class: "card", tabindex: 0, role: "button", "data-place": place, "aria-label": spoken(page, place)});
   draw(group, "rect", {x: card.x - CARD_WIDE / 2, y: card.y - tall / 2, width: CARD_WIDE, height: tall, rx: 8});
-  draw(group, "text", {x: card.x - CARD_WIDE / 2 + 10, y: card.y - tall / 2 + 16, class: "who"}, `${page.data.lanes[operation.lane]}  ·  #${operation.index}`);
+  draw(group, "text", {x: card.x - CARD_WIDE / 2 + 10, y: card.y - tall / 2 + 16, class: "who"}, `${page.data.lanes[operation.lane]} · #${operation.index}`);
   lines.forEach((line, i) => draw(group, "text", {x: card.x - CARD_WIDE / 2 + 10, y: card.y - tall / 2 + 33 + i * CARD_LINE}, line));
 }
 
 // From the edge of one card to the edge of the other, bent outwards where two arrows join the same two cards.
-function paintRingArrow(under, over, page, a, b, tall, number, arrow, mutual) {
+function paintRingArrow(under, over, page, a, b, tall, number, arrow, mutual, centre) {
   const dx = b.x - a.x, dy = b.y - a.y, long = Math.hypot(dx, dy) || 1;
   const bend = mutual ? 0.34 : 0.1;
   const middle = {x: (a.x + b.x) / 2 + dy * bend, y: (a.y + b.y) / 2 - dx * bend};
@@ -64,7 +64,11 @@ function paintRingArrow(under, over, page, a, b, tall, number, arrow, mutual) {
   });
   const half = path.getPointAtLength(path.getTotalLength() / 2);
   const group = badge(over, half.x, half.y, number + 1);
-  if (arrow.kind) draw(group, "text", {x: half.x, y: half.y + (dx >= 0 ? -14 : 23), class: "kind"}, arrow.kind);
+  const right = half.x > centre.x + 24, left = half.x < centre.x - 24;
+  draw(group, "text", {
+    x: half.x + (right ? 14 : left ? -14 : 0), y: half.y + (right || left ? 4 : half.y < centre.y ? -14 : 23),
+    class: "kind", style: `text-anchor:${right ? "start" : left ? "end" : "middle"}`,
+  }, arrow.kind);
 }
 
 function edge(card, towards, tall) {

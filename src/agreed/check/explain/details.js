@@ -13,7 +13,7 @@ function rankOf(page, place) {
 
 function spoken(page, place) {
   const {data} = page, operation = data.operations[place];
-  const parts = [`client ${data.lanes[operation.lane]}: ${operation.label}`];
+  const parts = [`${data.lanes[operation.lane]}: ${operation.label}`];
   parts.push(operation.status === "ok" ? "happened" : operation.status === "fail" ? "failed" : "never answered");
   const rank = rankOf(page, place);
   if (rank >= 0) parts.push(`number ${rank + 1} of the order`);
@@ -44,7 +44,7 @@ function showTooltip(page, event, target) {
     const place = Number(target.dataset.place), operation = page.data.operations[place];
     element(tip, "b", operation.label);
     const span = page.data.span, until = operation.returned ?? null;
-    element(tip, "span", `client ${page.data.lanes[operation.lane]}, ` + momentText(operation.called, span) +
+    element(tip, "span", page.data.lanes[operation.lane] + ", " + momentText(operation.called, span) +
       (until === null ? ", never answered" : " – " + momentText(until, span)));
     const states = statesAround(page, place);
     if (states && states.before !== null) element(tip, "span", "before: " + states.before);
@@ -76,7 +76,7 @@ function showDetails(page) {
   element(box, "p", KNOWN[operation.status], "sentence");
   const list = element(box, "dl");
   const row = (name, value, kind) => { if (value !== undefined && value !== null && value !== "") { element(list, "dt", name); element(list, "dd", value, kind); } };
-  row("client", data.lanes[operation.lane]);
+  row("by", data.lanes[operation.lane]);
   row("number", "#" + operation.index);
   row("key", operation.key);
   row("argument", operation.argument, "code");

@@ -68,12 +68,11 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Arrow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why one operation comes before another."""
+    """One side of a circle: why one operation comes before another."""
 
     source: int
     target: int
-    sentence: str
-    kind: str = ""
+    kind: str
 
 
 class DrawnFinding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -162,7 +161,7 @@ class _Easel:
             steps=verdict.steps,
             began=self.began,
             span=self.last - self.began,
-            lanes=[str(process) for process in processes],
+            lanes=[words.client(process) for process in processes],
             operations=[self._operation(each, lanes[each.process]) for each in self.chosen],
             faults=self._faults(),
             tabs=tabs,
@@ -207,12 +206,11 @@ class _Easel:
     def _tabs(self) -> list[Tab]:
         """One for each object that was judged by itself, the violated first; or one for everything."""
         witnesses = self.verdict.witnesses
-        if all(each.key is None for each in (*witnesses, *self.findings)):
+        keys = [*(each.key for each in witnesses), *(each.key for each in self.findings)]
+        if all(key is None for key in keys):
             orders = [self._order(each, "an order that explains it") for each in witnesses]
             return [Tab("", self.verdict.outcome.value, list(range(len(self.chosen))), orders)]
-        members: dict[str, list[int]] = {}
-        for place, each in enumerate(self.chosen):
-            members.setdefault(_name_of(each.key), []).append(place)
+        members = self._members()
         violated = {_name_of(finding.key) for finding in self.findings}
         explained = {_name_of(witness.key): witness for witness in witnesses}
         tabs = []
@@ -227,6 +225,28 @@ class _Easel:
             tabs.append(Tab(key, outcome.value, places, orders))
         tabs.sort(key=lambda tab: tab.outcome != Outcome.VIOLATED.value)
         return tabs[:MOST_TABS]
+
+    def _members(self) -> dict[str, list[int]]:
+        """The places of the operations of each object.  A model may have made objects smaller than the keys
+        (each element of a set): then those are meant that were judged together."""
+        members: dict[str, list[int]] = {}
+        for place, each in enumerate(self.chosen):
+            members.setdefault(_name_of(each.key), []).append(place)
+        pieces: list[tuple[object, Sequence[int]]] = []
+        for witness in self.verdict.witnesses:
+            pieces.append((witness.key, witness.order))
+        for finding in self.findings:
+            tried = [index for attempt in finding.attempts for index in attempt.order]
+            pieces.append((finding.key, [*finding.operations, *tried]))
+        known = set(members)
+        for key, indices in pieces:
+            if _name_of(key) not in known:
+                places = {self.place[index] for index in indices if index in self.place}
+                members[_name_of(key)] = sorted(places)
+        if not known & {_name_of(key) for key, _ in pieces}:
+            for name in known:
+                del members[name]
+        return members
 
     def _order(self, witness: Witness, name: str, of: Sequence[int] = ()) -> Order:
         """`of`: the places of all that this order tries to explain; where it is stuck is found among them."""
@@ -260,7 +280,15 @@ class _Easel:
             operations=piece,
             steps=finding.steps,
             orders=orders,
-            arrows=() if orders else arrows_of(piece, finding.steps),
+            arrows=[
+                Arrow(
+                    source=self.place[side.before],
+                    target=self.place[side.after],
+                    kind=f"{side.kind} {_name_of(side.key)}".rstrip(),
+                )
+                for side in finding.cycle
+                if side.before in self.place and side.after in self.place
+            ],
         )
 
 
@@ -302,13 +330,3 @@ def stuck(remaining: Sequence[tuple[int, Operation]]) -> list[int]:
     if first_return is None:
         return []
     return [place for place, each in certain if each.called <= first_return]
-
-
-def arrows_of(piece: Sequence[int], steps: Sequence[str]) -> list[Arrow]:
-    """A cycle has a sentence for each of its arrows, and a path one less than it has operations."""
-    if len(piece) < 2 or len(steps) not in (len(piece), len(piece) - 1):
-        return []
-    return [
-        Arrow(source, piece[(number + 1) % len(piece)], step)
-        for number, (source, step) in enumerate(zip(piece, steps, strict=False))
-    ]

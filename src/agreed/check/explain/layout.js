@@ -1,7 +1,7 @@
 // Where everything comes to stand.  Time is compressed: what counts is what overlapped what, so each call,
 // return and point has a slot of its own, and a long silence takes hardly more than a short one.
 
-const LANE = 46, BAR = 25, AXIS = 26, FAULT = 20, STATE = 34, CHARACTER = 7.25, MARGIN = 18;
+const AXIS = 26, FAULT = 20, STATE = 34, CHARACTER = 7.25, MARGIN = 18;
 const CALL = 0, POINT = 1, RETURN = 2;  // at one instant in this order: intervals are closed
 
 function layOut(data, view, trueTime) {
@@ -22,7 +22,7 @@ function layOut(data, view, trueTime) {
   });
   events.sort((a, b) => a.at - b.at || a.rank - b.rank || a.sequence - b.sequence);
   const x = trueTime ? inTrueTime(events, began, ended) : inSlots(data, events);
-  return assemble(data, view, events, x, faults, began);
+  return assemble(data, view, events, x);
 }
 
 function inSlots(data, events) {
@@ -54,7 +54,7 @@ function inTrueTime(events, began, ended) {
   return events.map(event => MARGIN + (event.at - began) / span * width);
 }
 
-function assemble(data, view, events, x, faults, began) {
+function assemble(data, view, events, x) {
   const bars = new Map(), points = [], bands = new Map(), ticks = [];
   events.forEach((event, i) => {
     if (event.point) points.push({...event.point, x: x[i]});
@@ -66,18 +66,20 @@ function assemble(data, view, events, x, faults, began) {
   });
   const openLabels = [...bars.values()].filter(bar => bar.to === null)
     .map(bar => bar.from + Math.min(data.operations[bar.place].label.length, 24) * CHARACTER + 40);
-  const width = Math.max(...x, ...openLabels, 60) + MARGIN + 20;
-  for (const bar of bars.values()) if (bar.to === null) { bar.to = width - 4; bar.open = true; }
+  const longest = Math.max(...openLabels, 60);
+  const width = Math.max(x[x.length - 1], longest) + MARGIN + (view.stuck.size && view.states ? 150 : 20);
+  for (const each of bars.values()) if (each.to === null) { each.to = width - 4; each.open = true; }
   const lanes = [...new Set(view.operations.map(place => data.operations[place].lane))].sort((a, b) => a - b);
   const faultRows = stack([...bands.values()]);
   const top = AXIS + faultRows * FAULT + (faultRows ? 6 : 0);
-  const row = new Map(lanes.map((lane, number) => [lane, top + number * LANE + 8]));
-  for (const bar of bars.values()) bar.y = row.get(data.operations[bar.place].lane);
+  const tight = lanes.length > 14, bar = tight ? 20 : 25, apart = tight ? 34 : 46;
+  const row = new Map(lanes.map((lane, number) => [lane, top + number * apart + 8]));
+  for (const each of bars.values()) each.y = row.get(data.operations[each.place].lane);
   points.sort((a, b) => a.number - b.number);
   for (const point of points) point.y = bars.get(point.place)?.y;
   const states = view.states ? stateChips(points, width) : [];
-  const bottom = top + lanes.length * LANE;
-  return {bars, points, bands: [...bands.values()], ticks, lanes, row, states, top, bottom, width, began,
+  const bottom = top + lanes.length * apart + 2;
+  return {bars, bar, points, bands: [...bands.values()], ticks, lanes, row, states, bottom, width,
           height: bottom + (states.length ? STATE : 8), stuck: view.stuck};
 }
 

@@ -4,7 +4,7 @@ const page = {
   data: JSON.parse(document.getElementById("data").textContent),
   canvas: document.getElementById("canvas"), scroller: document.getElementById("scroller"),
   tab: 0, finding: null, scope: "whole", orderNumber: 0, zoom: 1, trueTime: false,
-  active: null, pinned: null, lit: null, printing: false, piece: new Set(), arrows: [],
+  active: null, pinned: null, lit: null, piece: new Set(), arrows: [],
 };
 const at = id => document.getElementById(id);
 
@@ -52,8 +52,21 @@ function resize() {
 }
 
 function repaint() {
-  paintChart(page);
+  paintChart(page, page.canvas, page.scroller.scrollLeft, page.scroller.clientWidth);
   paintOverview();
+}
+
+const SHEET_WIDE = 1150, MOST_SHEETS = 40;
+
+// On paper nothing scrolls: the picture goes on in the next line, as music does.
+function paintSheets() {
+  const box = at("sheets"), count = Math.min(Math.ceil(page.plan.width / SHEET_WIDE), MOST_SHEETS);
+  const longest = Math.max(...page.plan.lanes.map(lane => page.data.lanes[lane].length)), inset = longest * CHARACTER + 16;
+  box.replaceChildren();
+  for (let i = 0; i < count; i++) {
+    const svg = draw(box, "svg", {id: "sheet-" + i, viewBox: `0 0 ${SHEET_WIDE + inset} ${page.plan.height}`});
+    paintChart(page, svg, i * SHEET_WIDE, SHEET_WIDE, inset);
+  }
 }
 
 function paintNames() {
@@ -62,7 +75,7 @@ function paintNames() {
   const put = (text, y, kind) => { const span = element(box, "span", text, kind); span.style.top = y + "px"; };
   put("time", AXIS - 15, "aside");
   if (plan.bands.length) put("faults", AXIS + 8, "aside");
-  for (const lane of plan.lanes) put(data.lanes[lane], plan.row.get(lane) + BAR / 2);
+  for (const lane of plan.lanes) put(data.lanes[lane], plan.row.get(lane) + plan.bar / 2);
   if (plan.states.length) put("state", plan.bottom + 14, "aside");
   const longest = Math.max(7, ...plan.lanes.map(lane => data.lanes[lane].length));
   box.style.width = Math.min(longest, 26) * 7.3 + 24 + "px";
@@ -107,10 +120,11 @@ function refresh() {
   at("picture").hidden = page.empty;
   if (page.empty) return;
   const fit = fitZoom();
-  page.zoom = fit >= 0.8 ? Math.min(fit, 1.5) : 1;
+  page.zoom = fit >= 0.75 ? Math.min(fit, 1.5) : 1;
   resize();
-  const target = [...page.plan.stuck, ...page.piece][0];
-  if (target !== undefined) reveal(target); else page.scroller.scrollLeft = 0;
+  const stuck = [...page.plan.stuck][0], target = page.plan.bars.get(stuck ?? [...page.piece][0]);
+  page.scroller.scrollLeft = target ? Math.max(0, target.from - page.scroller.clientWidth * 0.7) : 0;
+  if (stuck !== undefined && page.active === null) page.active = stuck;
   repaint();
   showDetails(page);
 }

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
+from typing import TypeGuard
 
 import msgspec
 
-from agreed.check.history import Operation, Status
+from agreed.check.history import Operation, Process, Status
 
 _PLAIN = re.compile(r"[^\s\[\]{},→'\"]+")
 
@@ -60,34 +61,47 @@ def _readable(text: bytes) -> bool:
 def operation(each: Operation, most: int = 60) -> str:
     """What was asked and what was answered, in at most about `most` characters."""
     asked = each.function
-    fills_in = _fills_in(each)
-    if each.argument is not None and not fills_in:
+    if _is_transaction(each.argument):
+        asked = _steps(each.argument if each.result is None else each.result, most)
+    elif each.argument is not None:
         asked += " " + value(each.argument, most)
     if each.status is Status.FAIL:
         return asked + " ✗"
     if each.status is Status.INFO:
         return asked + " ?"
-    if each.result is None and each.argument is not None:
+    if _is_transaction(each.argument) or (each.result is None and each.function not in _ASKS):
         return asked
     if each.result is True and each.argument is not None:
         return asked + " ✓"
-    if each.result == each.argument and type(each.result) is type(each.argument) and not fills_in:
-        return asked
-    if fills_in:
-        return f"{asked} {value(each.result, most)}"
     return f"{asked} → {value(each.result, most)}"
 
 
-def _fills_in(each: Operation) -> bool:
-    """Whether the answer is the question with its blanks filled in, as of transactions: then it says all."""
-    asked, answered = each.argument, each.result
+_ASKS = frozenset({"read", "get", "dequeue", "poll", "peek", "exists"})
+"""Functions whose answer says something even when it is nothing."""
+
+
+def _is_transaction(argument: object) -> TypeGuard[Sequence[Sequence[object]]]:
+    """A list of micro-operations, each beginning with its name.  The answer is the same list with its blanks
+    filled in, so that it says all."""
     return (
-        isinstance(asked, list | tuple)
-        and isinstance(answered, list | tuple)
-        and len(asked) == len(answered) > 0
-        and all(isinstance(part, list | tuple) for part in (*asked, *answered))
-        and [part[:1] for part in asked] == [part[:1] for part in answered]
+        isinstance(argument, list | tuple)
+        and len(argument) > 0
+        and all(isinstance(step, list | tuple) and len(step) > 1 for step in argument)
+        and all(type(step[0]) is str for step in argument)
     )
+
+
+def _steps(transaction: object, most: int) -> str:
+    """`append x 1, r y [2]`"""
+    if not _is_transaction(transaction):
+        return value(transaction, most)
+    text = ", ".join(" ".join(_said(part) for part in step) for step in transaction)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def client(process: Process) -> str:
+    """Numbers are no names."""
+    return f"client {process}" if isinstance(process, int) else process
 
 
 SMALLEST_SPAN_NS = 100_000
