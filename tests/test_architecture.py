@@ -54,6 +54,7 @@ LAYERS = "Each package stands on those below it, and on none beside it"
 PURE = "The pure packages touch no socket, file, thread, clock or dice"
 WIRES = "Wire protocols do not know each other"
 ZOOKEEPER = "What clients say does not depend on how we agree"
+SIMULATOR = "The simulator has no clock, socket, thread or dice but those of its world"
 
 VIOLATIONS = [
     ("consensus/machine.py", "import agreed.wire.peer.messages", LAYERS),
@@ -71,6 +72,8 @@ VIOLATIONS = [
     ("replica/reads.py", "from datetime import datetime", PURE),
     ("wire/peer/codec.py", "import agreed.wire.zookeeper", WIRES),
     ("wire/zookeeper/__init__.py", "import agreed.consensus.members", ZOOKEEPER),
+    ("sim/world.py", "import time", SIMULATOR),
+    ("sim/network.py", "from asyncio import sleep", SIMULATOR),
 ]
 
 

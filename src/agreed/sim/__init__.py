@@ -1,0 +1,22 @@
+"""A whole cluster in one thread: the shipped nodes and real client bytes, in a world drawn from one seed.
+
+    from agreed.sim.run import run
+    outcome = run(seed=4711, profile="disk")
+    outcome.failure      None, or in a few words what broke; `outcome.message` tells it in a sentence
+    outcome.trace_hash   SHA-256 of every event in order: the same on every machine
+
+    plan.py       what will be done to the cluster and asked of it, drawn from the seed and written down
+    streams.py    randomness by name: removing one fault shifts no other
+    world.py      virtual time, one queue
+    trace.py      every event: counted, hashed, and told where somebody wants to read it
+    network.py    connections between nodes, cut, clogged, and worse
+    disk.py       a disk in memory that loses, tears, rots and fails
+    clock.py      the two clocks of a node, which drift, jump and strobe
+    node.py       a real node without its event loop
+    clients.py    ZooKeeper clients, byte for byte;  workload.py  what they are after
+    faults.py     what is done to the cluster, within a budget
+    judge.py      what must hold at every step;  truth.py  what was agreed, by revision
+    run.py        a safety phase, a liveness phase, and the outcome
+
+Nothing of a node is replaced but its sockets, files and clocks.  Nothing here waits, sleeps or asks the time.
+"""

@@ -1,0 +1,601 @@
+"""ZooKeeper clients, byte for byte: what they send and read goes through their end of the wire protocol.
+
+A client has a session and one connection at a time.  It pipelines what it is after (`workload.py`), pings,
+leaves a server that says nothing, comes again elsewhere with its session and its watches, tries again what
+was not answered, and sometimes dies and comes back without its session.
+
+All that it is told is held against the truth at once, and written down as a history for the judge at the end.
+"""
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from agreed.check.history import Status
+from agreed.errors import MalformedInput
+from agreed.replica import events
+from agreed.sim.history import Call
+from agreed.sim.outcome import Broken
+from agreed.sim.plan import Ask
+from agreed.sim.trace import CLIENT_BYTES, SERVER_BYTES
+from agreed.sim.workload import AWAY, FUNCTIONS, OBJECTS, Conversation, Failed, Pause, Told
+from agreed.sim.world import MS
+from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
+from agreed.wire.zookeeper.messages import (
+    XID_PING,
+    CloseSessionRequest,
+    ConnectRequest,
+    ConnectResponse,
+    ErrorCode,
+    EventType,
+    ExistsRequest,
+    GetChildrenRequest,
+    GetDataRequest,
+    PingRequest,
+    Request,
+    SetWatchesRequest,
+    SyncRequest,
+)
+from agreed.wire.zookeeper.replies import ErrorReply
+
+if TYPE_CHECKING:
+    from agreed.sim.cluster import Cluster
+    from agreed.sim.node import Node
+
+NO_PASSWORD = bytes(16)
+READS = (GetDataRequest, GetChildrenRequest, ExistsRequest, SyncRequest)
+REPLY_WITHIN_MS = 1_200
+SESSION_OVER = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode.CONNECTION_LOSS}
+
+
+class ClientLink:
+    """One connection: bytes in both directions, in order, until it breaks somewhere."""
+
+    def __init__(self, cluster: Cluster, node: Node, client: Client) -> None:
+        self.world = cluster.world
+        self.node, self.client = node, client
+        self.id = node.accept(self)
+        self.open = True
+        """The client has not left it and has not seen it break."""
+        self._boot = node.boot
+        self._bits = client.link_bits
+        low, high = cluster.plan.conditions.latency_us
+        self._low, self._spread = low, high - low + 1
+        self._up_at = self._down_at = self.world.now
+        self._held = False
+        self._kept: list[bytes] = []
+        self._lost_at: int | None = None
+        self._up(events.ClientOpened(self.id, "10.0.0.1", 1_000 + self.id))
+
+    def _delay(self) -> int:
+        return self._low + (self._bits(16) * self._spread >> 16)
+
+    def _up(self, event: object) -> None:
+        self._up_at = max(self._up_at, self.world.now + self._delay())
+        self.world.at(self._up_at, self._arrived, event)
+
+    def _arrived(self, event: object, _: object = None) -> None:
+        node = self.node
+        if node.boot != self._boot or self.id not in node.links:
+            return
+        if isinstance(event, events.ClientBytes):
+            if self._held:
+                self._kept.append(event.data)
+                return
+            self.world.trace.event(
+                self.world.now, SERVER_BYTES, node.number, self.client.number, event.data
+            )
+            self.client.heard_by(node, self)
+        elif isinstance(event, events.ClientClosed):
+            del node.links[self.id]
+        node.happened(event)
+
+    def hold(self, held: bool) -> None:
+        self._held = held
+        if not held:
+            kept, self._kept = self._kept, []
+            for data in kept:
+                self.world.later(0, self._arrived, events.ClientBytes(self.id, data))
+
+    def send(self, data: bytes) -> None:
+        if self._bits(4) == 0:
+            cut = self._bits(16) * len(data) >> 16
+            if cut:
+                self._up(events.ClientBytes(self.id, data[:cut]))
+                data = data[cut:]
+        self._up(events.ClientBytes(self.id, data))
+
+    def to_client(self, data: bytes) -> None:
+        self._down_at = max(self._down_at, self.world.now + self._delay())
+        self.world.at(self._down_at, self._received, data)
+
+    def _received(self, data: bytes, _: object) -> None:
+        if self.open and (self._lost_at is None or self.world.now < self._lost_at):
+            self.world.trace.event(
+                self.world.now, CLIENT_BYTES, self.client.number, self.node.number, data
+            )
+            self.client.received(self, data)
+
+    def closed_by_server(self) -> None:
+        """After all that was written to it."""
+        del self.node.links[self.id]
+        self._down_at = max(self._down_at, self.world.now + self._delay())
+        self.world.at(self._down_at, self._lost)
+        self.world.later(1, self._closed_there, self._boot)
+
+    def _closed_there(self, boot: int, _: object) -> None:
+        if self.node.boot == boot:
+            self.node.happened(events.ClientClosed(self.id))
+
+    def server_died(self, silently: bool) -> None:
+        """What is on its way may be lost; with its machine nobody is left to say that it is gone."""
+        if self._bits(1):
+            self._lost_at = self.world.now + self._delay()
+        if not silently:
+            self.world.at(max(self._down_at, self.world.now + self._delay()), self._lost)
+
+    def _lost(self, _: object, __: object) -> None:
+        if self.open:
+            self.open = False
+            self.client.lost(self)
+
+    def abort(self) -> None:
+        """The client goes; what it has sent may still arrive."""
+        self.open = False
+        if self.node.boot != self._boot or self.id not in self.node.links:
+            return
+        if self._bits(1):
+            self._up(events.ClientClosed(self.id))
+        else:
+            del self.node.links[self.id]
+            self.world.later(self._delay(), self._closed_there, self._boot)
+
+
+class Task:
+    """One thing a client is after, while it is after it."""
+
+    def __init__(self, client: Client, ask: Ask, attempt: int) -> None:
+        self.client, self.ask, self.attempt = client, ask, attempt
+        self.value = ask.number * 8 + attempt
+        """Nobody else ever writes it."""
+        self.dice = client.world.stream("ask", ask.number, attempt)
+        self.wrote = False
+        self.awaited: list[Any] = []
+        """Answers to the requests that were sent together."""
+        self.missing = 0
+        self.deadline = client.world.now + ask.patience_ms * MS
+        self.told_path: bytes | None = None
+        self.waiting_since = 0
+        self._tags = 0
+        self.call: Call | None = None
+        kind = OBJECTS.get(ask.function)
+        if kind is not None:
+            self.call = client.begin_call(ask.function, (kind, ask.key))
+        self.conversation: Conversation = FUNCTIONS[ask.function](self)
+
+    def data(self, value: int, tag: bytes = b"") -> bytes:
+        """What to write: the value, and behind it what makes it unlike anything that anybody else writes."""
+        self._tags += 1
+        return b"%d %d.%d%b" % (value, self.value, self._tags, tag)
+
+    def argument(self, argument: object) -> None:
+        if self.call is not None:
+            self.call.argument = argument
+
+    def about_to_take(self, value: object) -> None:
+        """If no answer comes, this is what may have been taken."""
+        self.argument(value)
+
+    def not_taken(self) -> None:
+        self.argument(None)
+
+    def holds(self, path: bytes, token: int) -> None:
+        """The lock is ours: one operation has ended, and the next one is to let go of it."""
+        client = self.client
+        assert self.call is not None
+        client.end_call(self.call, Status.OK, token, token)
+        client.cluster.judge.lock_taken(path, token, client.name)
+        client.world.mark("lock taken")
+        self.call = client.begin_call("release", ("lock", self.ask.key))
+        self.call.argument = token
+
+    def released(self, path: bytes, token: int) -> None:
+        self.client.cluster.judge.lock_released(path, token)
+
+
+class Client:
+    def __init__(self, cluster: Cluster, name: str, number: int) -> None:
+        self.cluster = cluster
+        self.world = cluster.world
+        self.name, self.number = name, 1_000 + number
+        self.dice = cluster.world.stream("client", name)
+        self.link_bits = cluster.world.stream("client link", name).bits
+        self.session = 0
+        self.password = NO_PASSWORD
+        self.ttl_ms = 0
+        self.zxid = 0
+        self.link: ClientLink | None = None
+        self.established = False
+        self.gone = False
+        self.owned: set[bytes] = set()
+        """Paths that live as long as its session."""
+        low, high = cluster.plan.conditions.session_ms
+        self._wanted_ms = self.dice.between(low, high)
+        self._connection = ClientConnection()
+        self._asked: deque[tuple[int, Task | None, Request, int]] = deque()
+        self._asks = deque(ask for ask in cluster.plan.asks if ask.client == name)
+        self._again: deque[tuple[Ask, int]] = deque()
+        self._running: list[Task] = []
+        self._most = cluster.plan.conditions.pipelined
+        self._armed: dict[tuple[bytes, str], int] = {}
+        self._heard_at = self._pinged_at = 0
+        self._asleep_until = 0
+        self._processes: list[str] = []
+        self._process_count = 0
+        self._preparing = number == 1
+        self._look_due = False
+
+    # --- the connection -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self.world.later(self.dice.below(50 * MS), self._connect)
+        self.world.later(self.dice.below(100 * MS), self._look_after)
+
+    def _connect(self, _: object = None, __: object = None) -> None:
+        if self.gone or self.link is not None:
+            return
+        if self.world.now < self._asleep_until:
+            self.world.at(self._asleep_until, self._connect)
+            return
+        names = list(self.cluster.nodes)
+        node = self.cluster.nodes[self.dice.pick(names)]
+        if not node.serving:
+            self.world.later(self.dice.between(5, 60) * MS, self._connect)
+            return
+        self._connection = ClientConnection()
+        self.link = ClientLink(self.cluster, node, self)
+        self._heard_at = self.world.now
+        hello = ConnectRequest(0, self.zxid, self._wanted_ms, self.session, self.password, False)
+        self.link.send(self._connection.connect(hello))
+
+    def lost(self, link: ClientLink) -> None:
+        if link is not self.link:
+            return
+        self.link, self.established = None, False
+        self._asked.clear()
+        running, self._running = self._running, []
+        for task in running:
+            self._unknown(task)
+        self.world.later(self.dice.below(40 * MS), self._connect)
+
+    def leave(self) -> None:
+        """Break the connection."""
+        link = self.link
+        if link is not None:
+            link.abort()
+            self.lost(link)
+
+    def _look_after(self, _: object, __: object) -> None:
+        """Pings, and gives up a server that says nothing or does not answer."""
+        if self.gone:
+            return
+        now = self.world.now
+        patience_ms = self.ttl_ms * 2 // 3 if self.established else REPLY_WITHIN_MS
+        if self.link is not None and now - self._heard_at > patience_ms * MS:
+            self.world.mark("client left a silent server")
+            self.leave()
+        elif any(task.missing and now > task.deadline for task in self._running):
+            self.world.mark("client timed out")
+            self.leave()
+        elif self.established and now - self._pinged_at >= self.ttl_ms // 3 * MS:
+            self._pinged_at = now
+            self._request(None, PingRequest())
+        for task in list(self._running):
+            if task.told_path is not None and now > task.deadline:
+                self._go_on(task, None)
+        self._look(None, None)
+        self.world.later(self.dice.between(60, 140) * MS, self._look_after)
+
+    def heard_by(self, node: Node, link: ClientLink) -> None:
+        """A server has got something of ours."""
+        if link is self.link and self.established:
+            self.cluster.judge.session_heard(self.session, node)
+
+    # --- what it is after ---------------------------------------------------------------------------------
+
+    def _look(self, _: object = None, __: object = None) -> None:
+        """Begin what is due, as much as may be under way at a time."""
+        self._look_due = False
+        if not self.established or self.gone:
+            return
+        if self._preparing:
+            if not self._running:
+                self._start(Ask(0, 0, self.name, "prepare"), 0)
+            return
+        if not self.cluster.ready:
+            return
+        now_ms = self.world.now // MS
+        while self.established and len(self._running) < self._most:
+            if self._again:
+                ask, attempt = self._again.popleft()
+            elif self._asks and self._asks[0].at_ms <= now_ms:
+                ask, attempt = self._asks.popleft(), 0
+                if ask.function in AWAY:
+                    if self._running:
+                        self._asks.appendleft(ask)
+                        return
+                    self._go_away(ask.function)
+                    return
+            else:
+                break
+            self._start(ask, attempt)
+        if self._asks and self._asks[0].at_ms > now_ms and not self._look_due:
+            self._look_due = True
+            self.world.at(self._asks[0].at_ms * MS, self._look)
+
+    def _start(self, ask: Ask, attempt: int) -> None:
+        task = Task(self, ask, attempt)
+        self._running.append(task)
+        if self.world.trace.telling:
+            self.world.trace.tell(
+                self.world.now, "call", self.name, f"{ask.function} {ask.key}", number=ask.number
+            )
+        self._go_on(task, None)
+
+    def _go_on(self, task: Task, answer: object) -> None:
+        """Give the conversation what it has waited for, and see what it wants next."""
+        task.told_path = None
+        try:
+            step = task.conversation.send(answer)
+        except StopIteration as done:
+            self._ended(task, Status.OK, done.value)
+            return
+        except Failed as failed:
+            self._ended(task, Status.FAIL, None, str(failed))
+            return
+        if isinstance(step, Pause):
+            self.world.later(step.pause_ms * MS, self._after_pause, task)
+        elif isinstance(step, Told):
+            task.told_path = step.path
+            task.deadline = self.world.now + step.within_ms * MS
+            if (step.path, "data") not in self._armed and (step.path, "child") not in self._armed:
+                # It has told already, while the answer to something else was on its way.
+                self.world.later(0, self._after_pause, task)
+        else:
+            requests = step if isinstance(step, tuple) else (step,)
+            task.awaited = []
+            task.missing = len(requests)
+            task.deadline = self.world.now + task.ask.patience_ms * MS
+            for request in requests:
+                if self.link is None:
+                    return
+                self._request(task, request)
+
+    def _after_pause(self, task: Task, _: object) -> None:
+        if task in self._running:
+            self._go_on(task, None)
+
+    def _request(self, task: Task | None, request: Request) -> None:
+        assert self.link is not None
+        if task is not None and not isinstance(request, READS):
+            task.wrote = True
+        xid, data = self._connection.send(request)
+        if xid != XID_PING:
+            fresh = isinstance(request, SyncRequest) or self.cluster.plan.conditions.linearizable_reads
+            if task is not None and self._asked and isinstance(self._asked[-1][2], SyncRequest):
+                fresh = fresh or self._asked[-1][1] is task
+            if not isinstance(request, READS):
+                fresh = True
+            self._asked.append((xid, task, request, self.cluster.judge.newest_told if fresh else 0))
+        self.link.send(data)
+
+    def _ended(self, task: Task, status: Status, result: object, error: str | None = None) -> None:
+        if task in self._running:
+            self._running.remove(task)
+        self._account(task, status, result, error)
+        ask = task.ask
+        if ask.function == "prepare":
+            if status is Status.OK:
+                self.cluster.ready = True
+                self._preparing = False
+                for client in self.cluster.clients:
+                    self.world.later(0, client._look)
+        elif status is Status.FAIL and task.attempt + 1 < ask.attempts:
+            self._again.append((ask, task.attempt + 1))
+        if not self._look_due:
+            self._look_due = True
+            self.world.later(0, self._look)
+
+    def _unknown(self, task: Task) -> None:
+        """The connection broke before the answer came."""
+        task.conversation.close()
+        self._account(task, Status.INFO if task.wrote else Status.FAIL, None, "connection lost")
+        if task.attempt + 1 < task.ask.attempts:
+            self._again.append((task.ask, task.attempt + 1))
+            self.world.mark("client tried again")
+
+    def _account(self, task: Task, status: Status, result: object, error: str | None) -> None:
+        if task.call is not None:
+            self.end_call(task.call, status, result, self.zxid if status is Status.OK else None, error)
+        if self.world.trace.telling:
+            text = f"{task.ask.function} {task.ask.key}: {status.value} {result if error is None else error}"
+            self.world.trace.tell(self.world.now, "return", self.name, text, number=task.ask.number)
+
+    # --- its history --------------------------------------------------------------------------------------
+
+    def begin_call(self, function: str, key: tuple[str, str]) -> Call:
+        if self._processes:
+            process = self._processes.pop()
+        else:
+            self._process_count += 1
+            process = f"{self.name}.{self._process_count}"
+        return self.cluster.recorder.call(process, function, key, self.world.now)
+
+    def end_call(
+        self, call: Call, status: Status, result: object, revision: int | None, error: str | None = None
+    ) -> None:
+        self.cluster.recorder.end(call, status, self.world.now, result, revision, error)
+        if status is not Status.INFO:
+            self._processes.append(call.process)
+
+    # --- to go away ---------------------------------------------------------------------------------------
+
+    def _go_away(self, how: str) -> None:
+        self.world.mark(f"client: {how}")
+        if how == "move":
+            self.leave()
+        elif how == "sleep":
+            self._asleep_until = self.world.now + (self.ttl_ms + self.dice.between(-300, 1_500)) * MS
+            self.leave()
+        elif how == "vanish":
+            self._forget_session()
+            self.leave()
+        elif how == "close":
+            self._request(None, CloseSessionRequest())
+
+    def _forget_session(self) -> None:
+        self.session, self.password = 0, NO_PASSWORD
+        self._armed.clear()
+        self.owned.clear()
+
+    def retire(self) -> None:
+        """Ask for nothing new."""
+        self._asks.clear()
+
+    @property
+    def at_rest(self) -> bool:
+        return self.gone or (self.established and not self._running and not self._asked and not self._again)
+
+    def standing(self) -> str:
+        where = self.link.node.name if self.link else "nowhere"
+        tasks = [task.ask.function for task in self._running]
+        return f"{self.name} at {where}, session {self.session:#x}, stands {self.established}, after {tasks}"
+
+    # --- what it is told ----------------------------------------------------------------------------------
+
+    def received(self, link: ClientLink, data: bytes) -> None:
+        if link is not self.link:
+            return
+        self._heard_at = self.world.now
+        try:
+            messages = self._connection.receive_data(data)
+        except MalformedInput as error:
+            where = f"{self.name} at {link.node.name}"
+            raise Broken("an answer that makes no sense", f"{where}: {error}") from error
+        for message in messages:
+            if isinstance(message, ConnectResponse):
+                self._connected(message)
+            elif isinstance(message, Notification):
+                self._notified(message)
+            else:
+                self._answered(message)
+            if self.link is not link:
+                return
+
+    def _connected(self, response: ConnectResponse) -> None:
+        if response.timeout_ms == 0:
+            self.cluster.judge.session_refused(self.session, self.name)
+            self._forget_session()
+            return
+        if self.session not in (0, response.session_id):
+            raise Broken("another session", f"{self.name} asked for {self.session:#x}")
+        self.session, self.password, self.ttl_ms = response.session_id, response.password, response.timeout_ms
+        self.established = True
+        self.cluster.judge.session_stands(self.session)
+        self._pinged_at = self.world.now
+        if self._armed:
+            kinds = {
+                kind: tuple(path for path, its_kind in self._armed if its_kind == kind)
+                for kind in ("data", "exist", "child")
+            }
+            self._request(None, SetWatchesRequest(self.zxid, kinds["data"], kinds["exist"], kinds["child"]))
+        self._look()
+
+    def _saw(self, zxid: int) -> None:
+        if zxid < self.zxid:
+            raise Broken("time goes back", f"{self.name} has seen revision {self.zxid}, and now {zxid}")
+        self.zxid = zxid
+        self.cluster.judge.told(zxid)
+
+    def _notified(self, notification: Notification) -> None:
+        event, zxid = notification.event, notification.zxid
+        if event.kind is EventType.NODE_DELETED:
+            kinds: tuple[str, ...] = ("data", "exist", "child")
+        elif event.kind is EventType.NODE_CHILDREN_CHANGED:
+            kinds = ("child",)
+        else:
+            kinds = ("data", "exist")
+        held = [(event.path, kind) for kind in kinds if (event.path, kind) in self._armed]
+        if not held:
+            raise Broken("a watch nobody set", f"{self.name} is told of {event}")
+        truth = self.cluster.judge.truth
+        self.world.mark("watch told")
+        for path, kind in held:
+            since = self._armed.pop((path, kind))
+            if zxid != -1:
+                first = truth.next_change(path, kind, since)
+                if first != zxid:
+                    raise Broken(
+                        "a watch that missed something",
+                        f"{self.name} watched {path.decode()} since {since}; told of {zxid}, not of {first}",
+                    )
+        for task in list(self._running):
+            if task.told_path == event.path:
+                self._go_on(task, zxid)
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.xid == XID_PING:
+            self._saw(max(answer.zxid, self.zxid))
+            return
+        xid, task, request, at_least = self._asked.popleft()
+        assert xid == answer.xid
+        reply, zxid = answer.reply, answer.zxid
+        if isinstance(reply, ErrorReply) and reply.error in SESSION_OVER:
+            self.world.mark("session over")
+            self.leave()
+            return
+        if zxid < at_least:
+            asked = f"{self.name} asked ({type(request).__name__}) when {at_least} was known"
+            raise Broken("a stale answer", f"{asked}, and is told of {zxid}")
+        self._saw(zxid)
+        self._check_watches(zxid)
+        self.cluster.judge.truth.check(request, reply, zxid)
+        self._arm(request, reply, zxid)
+        if isinstance(request, CloseSessionRequest):
+            self.cluster.judge.session_closed(self.session)
+            self._forget_session()
+            self.leave()
+            return
+        if task is not None and task in self._running:
+            task.awaited.append(reply)
+            task.missing -= 1
+            if not task.missing:
+                awaited = task.awaited
+                self._go_on(task, awaited[0] if len(awaited) == 1 else awaited)
+
+    def _check_watches(self, zxid: int) -> None:
+        """An event leaves before any answer that is as new."""
+        truth = self.cluster.judge.truth
+        for (path, kind), since in self._armed.items():
+            change = truth.next_change(path, kind, since)
+            if change is not None and change <= zxid:
+                raise Broken(
+                    "an answer before the event",
+                    f"{self.name} watches {path.decode()}, which changed at {change}, and hears of {zxid}",
+                )
+
+    def _arm(self, request: object, reply: object, zxid: int) -> None:
+        if isinstance(request, SetWatchesRequest):
+            truth = self.cluster.judge.truth
+            for path in request.exist:
+                if (path, "exist") in self._armed and truth.record_at(path, zxid) is None:
+                    # What came and went meanwhile is told by no server.
+                    self._armed[path, "exist"] = zxid
+        elif getattr(request, "watch", False):
+            assert isinstance(request, READS)
+            kind = "child" if isinstance(request, GetChildrenRequest) else "data"
+            if isinstance(reply, ErrorReply):
+                if not isinstance(request, ExistsRequest):
+                    return
+                kind = "exist"
+            self._armed.setdefault((request.path, kind), zxid)

@@ -1,0 +1,88 @@
+"""The cluster of a run: nodes, network, clients and the judge, in one place."""
+from __future__ import annotations
+
+from agreed.consensus.members import everybody
+from agreed.sim.clients import Client
+from agreed.sim.history import Recorder
+from agreed.sim.judge import Judge
+from agreed.sim.network import Network
+from agreed.sim.node import Node
+from agreed.sim.parts import Parts
+from agreed.sim.plan import Plan, client_names, node_names
+from agreed.sim.story import Story
+from agreed.sim.trace import Trace
+from agreed.sim.world import MS, World
+
+
+class Cluster:
+    def __init__(self, plan: Plan, parts: Parts, trace: Trace) -> None:
+        self.plan = plan
+        self.parts = parts
+        self.world = World(plan.seed, trace)
+        self.network = Network(self.world, plan.conditions)
+        self.recorder = Recorder()
+        self.story = Story(self.world)
+        self.judge = Judge(self)
+        self.acting: Node | None = None
+        """Whose turn it is, for who has to say whose mistake something was."""
+        self.calm = False
+        """The storm is over."""
+        self.disturbed_at = 0
+        self.founder_names = node_names(plan.nodes)
+        self.nodes: dict[str, Node] = {}
+        for name in self.founder_names:
+            self.add_node(name)
+        self.ready = False
+        """What clients work on has been made."""
+        names = client_names(plan.clients)
+        self.clients = [Client(self, name, number) for number, name in enumerate(names, 1)]
+
+    def add_node(self, name: str, *, joining: bool = False) -> Node:
+        node: Node = self.parts.node(self, name, len(self.nodes) + 1, joining=joining)
+        self.nodes[name] = node
+        self.network.nodes[name] = node
+        return node
+
+    def begin(self) -> None:
+        for node in self.nodes.values():
+            node.start()
+        for client in self.clients:
+            client.begin()
+
+    def run(self, until_ms: int) -> None:
+        self.world.run(until_ms * MS)
+
+    def disturbed(self) -> None:
+        """Something is wrong with a node or between nodes, or was until now."""
+        self.disturbed_at = self.world.now
+
+    def refused(self, node: Node) -> None:
+        """No process can be started on this disk any more."""
+
+    # --- who is who ---------------------------------------------------------------------------------------
+
+    def leader(self) -> Node | None:
+        """Of the newest term."""
+        leaders = [node for node in self.nodes.values() if node.leads]
+        return max(leaders, key=lambda node: node.replica.machine.term, default=None)
+
+    def members(self) -> list[Node]:
+        """Those that belong to the cluster, as its leader sees it."""
+        leader = self.leader()
+        if leader is None:
+            return []
+        return [self.nodes[name] for name in everybody(leader.replica.members)]
+
+    def standing(self) -> str:
+        """For somebody who wonders why it does not come to rest."""
+        parts = []
+        for node in self.nodes.values():
+            if not node.serving:
+                parts.append(f"{node.name} {'founding' if node.up else node.refused or 'down'}")
+                continue
+            machine = node.replica.machine
+            parts.append(
+                f"{node.name} {machine.standing().role} of term {machine.term} under {machine.leader}, "
+                f"applied {node.replica.applied} of {machine.last_index}"
+            )
+        return "; ".join(parts + [client.standing() for client in self.clients if not client.at_rest])

@@ -1,0 +1,292 @@
+"""Sees all that nodes do and all that clients are told, and says at each step what must not be.
+
+Of one node: Raft's invariants, often and after every change of role; terms and commits only grow.
+Of all nodes: one leader a term, who has all that was agreed; logs match; the same entries in the same places;
+what is committed is durable on a quorum; the same state after the same entries.
+Of clients: every answer is what the truth says (`truth.py`), as new as it must be and never older than what
+the same client knew; watches tell the first change; sessions end only when they may.
+At the end: what was acknowledged is kept, on every node, and all nodes are equal.
+
+Looking at everything after every step would cost more than the cluster itself.  What is cheap is looked at
+after each turn, and only where something has changed; the rest now and then and at the moments that matter.
+"""
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from agreed.consensus.machine import Entry
+from agreed.consensus.quorum import Quorum
+from agreed.consensus.raft.invariants import ClusterInvariants, check
+from agreed.consensus.raft.raft import Raft
+from agreed.sim.outcome import Broken
+from agreed.sim.truth import Truth, changes
+from agreed.store.events import Event
+from agreed.store.invariants import check as check_store
+from agreed.store.machine import Store
+from agreed.store.results import Refusal
+
+if TYPE_CHECKING:
+    from agreed.sim.cluster import Cluster
+    from agreed.sim.node import Node
+
+LOOKED_AT_EVERY = 32
+"""Turns of a node between two looks at its whole Raft."""
+
+MATCHED_EVERY = 256
+"""Turns between two comparisons of all logs."""
+
+DIGESTS_EVERY = 16
+"""Applied entries between two digests of the store."""
+
+STORE_LOOKED_AT_EVERY = 48
+"""Applied entries between two looks at the whole store."""
+
+Seen = tuple[int, int, int, bool, str | None]
+"""Of a Raft: term, commit, last index, whether it leads, its vote."""
+
+
+class Judge:
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.world = cluster.world
+        self.truth = Truth()
+        self.raft = ClusterInvariants()
+        self.newest_told = 0
+        """The newest revision that any client was told of."""
+        self.table: dict[tuple[str, str, str], int] = {}
+        self._entries: dict[int, Entry] = {}
+        self._digests: dict[int, bytes] = {}
+        self._seen: dict[str, Seen] = {}
+        self._applied: dict[str, tuple[int, int]] = {}
+        """Node -> the index and the revision up to which it was seen to apply."""
+        self._committed = 0
+        self._turns = 0
+        self._looked_at: dict[str, int] = {}
+
+    # --- lives of nodes -----------------------------------------------------------------------------------
+
+    def started(self, node: Node) -> None:
+        replica = node.replica
+        self._seen.pop(node.name, None)
+        self._applied[node.name] = (replica.applied, replica.store.revision)
+
+    def wiped(self, node: Node) -> None:
+        self._seen.pop(node.name, None)
+
+    def restoring(self, node: Node) -> None:
+        """Its store is about to become another one."""
+        self._applied.pop(node.name, None)
+
+    # --- turns --------------------------------------------------------------------------------------------
+
+    def after_turn(self, node: Node) -> None:
+        replica = node.replica
+        raft = replica.machine
+        assert isinstance(raft, Raft)
+        seen = (raft.term, raft.commit, raft.log.last_index, raft.leads, raft.vote)
+        before = self._seen.get(node.name)
+        self._turns += 1
+        if seen != before:
+            self._seen[node.name] = seen
+            self._changed(node, raft, before, seen)
+        elif self._turns % LOOKED_AT_EVERY == 0:
+            check(raft)
+        applied = self._applied.get(node.name)
+        if applied is None:
+            self._restored(node)
+        elif applied[0] != replica.applied:
+            self._check_applied(node, applied)
+        if self._turns % MATCHED_EVERY == 0:
+            self._compare_logs(raft)
+
+    def _changed(self, node: Node, raft: Raft, before: Seen | None, seen: Seen) -> None:
+        term, commit, last, leads, vote = seen
+        if before is None:
+            check(raft)
+            if leads:
+                self._elected(node, raft)
+            return
+        term_before, commit_before, last_before, led, vote_before = before
+        if term < term_before:
+            raise Broken("a term goes back", f"{node.name}: from {term_before} to {term}")
+        if term == term_before and vote_before is not None and vote != vote_before:
+            raise Broken("two votes in a term", f"{node.name} in {term}: {vote_before}, {vote}")
+        if commit < commit_before:
+            raise Broken("a commit goes back", f"{node.name}: from {commit_before} to {commit}")
+        if leads and (not led or term != term_before):
+            check(raft)
+            self._elected(node, raft)
+        if led and not leads:
+            self.world.mark("leader stepped down")
+        if last < last_before:
+            self.world.mark("truncated suffix")
+            check(raft)
+        if commit > self._committed:
+            self._check_durable(node, raft, commit)
+        if self.world.trace.telling:
+            self.cluster.story.state(node, raft, before)
+
+    def _elected(self, node: Node, raft: Raft) -> None:
+        self.world.mark("leader elected")
+        self.raft.check(raft, self._rafts())
+        if self.cluster.story is not None and self.world.trace.telling:
+            self.cluster.story.elected(node, raft)
+
+    def _rafts(self) -> list[Raft]:
+        return [
+            raft
+            for node in self.cluster.nodes.values()
+            if node.serving and isinstance(raft := node.replica.machine, Raft)
+        ]
+
+    def _compare_logs(self, raft: Raft) -> None:
+        self.raft.check(raft, self._rafts())
+
+    def _check_durable(self, node: Node, raft: Raft, commit: int) -> None:
+        """Who says first that something is committed must be right: a quorum has it on disk."""
+        self._committed = commit
+        entry_term = raft.log.term(commit)
+        if entry_term is None or raft.log.members_index > commit:
+            return
+        members = raft.log.members
+        holding = set()
+        for member in (*members.voters, *members.outgoing):
+            other = self.cluster.nodes.get(member.name)
+            if other is None or not other.holds(member.identity, commit, entry_term):
+                continue
+            holding.add(member.name)
+        if not Quorum(members).has(holding):
+            raise Broken(
+                "committed and not durable",
+                f"{node.name} commits {commit} of term {entry_term}, which is only on {sorted(holding)}",
+            )
+
+    # --- what is applied ----------------------------------------------------------------------------------
+
+    def _check_applied(self, node: Node, applied: tuple[int, int]) -> None:
+        replica = node.replica
+        raft = replica.machine
+        assert isinstance(raft, Raft)
+        index, revision = applied
+        store = replica.store
+        now_at = replica.applied
+        self._applied[node.name] = (now_at, store.revision)
+        if now_at > raft.commit:
+            raise Broken("applied and not committed", f"{node.name} applies {now_at}, commit {raft.commit}")
+        entries = raft.log.between(index + 1, now_at)
+        for entry in entries:
+            known = self._entries.setdefault(entry.index, entry)
+            if known is not entry and known != entry:
+                raise Broken("state-machine safety", f"{node.name} applies {entry}, another node {known}")
+        self.raft.agreed(raft, entries)
+        if store.revision > revision:
+            self._check_events(node, store, revision)
+        if index // DIGESTS_EVERY != now_at // DIGESTS_EVERY:
+            self._check_digest(node, now_at, store)
+        if index // STORE_LOOKED_AT_EVERY != now_at // STORE_LOOKED_AT_EVERY:
+            check_store(store)
+
+    def _check_events(self, node: Node, store: Store, revision: int) -> None:
+        found = store.feed.since(revision)
+        if isinstance(found, Refusal):
+            raise Broken("a feed with a gap", f"{node.name} has no events after {revision}")
+        by_revision: dict[int, list[Event]] = {}
+        for event in found:
+            by_revision.setdefault(event.revision, []).append(event)
+        truth = self.truth
+        for each in range(revision + 1, store.revision + 1):
+            events = by_revision.get(each, [])
+            if each > truth.revision:
+                truth.learn(each, events)
+            elif truth.by_revision[each] != changes(events):
+                raise Broken(
+                    "one revision, two histories",
+                    f"{node.name} at {each}: {changes(events)}, another node: {truth.by_revision[each]}",
+                )
+
+    def _check_digest(self, node: Node, index: int, store: Store) -> None:
+        digest = hashlib.sha256(b"".join(store.capture().pieces(500))).digest()
+        if self._digests.setdefault(index, digest) != digest:
+            raise Broken("states differ", f"{node.name} has applied {index} as others have, and differs")
+
+    def _restored(self, node: Node) -> None:
+        replica = node.replica
+        self._applied[node.name] = (replica.applied, replica.store.revision)
+        check_store(replica.store)
+        self._check_digest(node, replica.applied, replica.store)
+
+    # --- what messages do ---------------------------------------------------------------------------------
+
+    def before(self, node: Node) -> tuple[str, int, int, int]:
+        raft = node.replica.machine
+        assert isinstance(raft, Raft)
+        return raft.role.name, raft.term, raft.log.last_index, raft.commit
+
+    def came_of(self, node: Node, before: tuple[str, int, int, int], peer: str, message: object) -> None:
+        """For the table: what a node in that role did with that message."""
+        if not node.serving:
+            return
+        raft = node.replica.machine
+        assert isinstance(raft, Raft)
+        role, term, last, commit = before
+        log_last = raft.log.last_index
+        if raft.role.name != role:
+            outcome = f"becomes {raft.role.name}"
+        elif raft.term != term:
+            outcome = "new term"
+        elif log_last < last:
+            outcome = "truncates"
+        elif log_last > last:
+            outcome = "appends"
+        elif raft.commit != commit:
+            outcome = "commits"
+        else:
+            outcome = "stays"
+        cell = (role, type(message).__name__, outcome)
+        self.table[cell] = self.table.get(cell, 0) + 1
+
+    # --- what clients are told ----------------------------------------------------------------------------
+
+    def told(self, zxid: int) -> None:
+        if zxid > self.truth.revision:
+            raise Broken("an answer from the future", f"told of revision {zxid}, which nobody has applied")
+        if zxid > self.newest_told:
+            self.newest_told = zxid
+
+    def session_stands(self, session: int) -> None:
+        """A client was told that it has this session."""
+
+    def session_heard(self, session: int, node: Node) -> None:
+        """A node has got bytes of this session's client."""
+
+    def session_refused(self, session: int, client: str) -> None:
+        """A client was told that its session is gone."""
+
+    def session_closed(self, session: int) -> None:
+        """A client was told that its session has ended, as it wished."""
+
+    def lock_taken(self, path: bytes, token: int, client: str) -> None:
+        """A client holds the lock."""
+
+    def lock_released(self, path: bytes, token: int) -> None:
+        """And has let go of it."""
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def final(self) -> None:
+        """After peace: all nodes are equal, sound, and have what was acknowledged."""
+        index = -1
+        for node in self.cluster.members():
+            store = node.replica.store
+            check_store(store)
+            raft = node.replica.machine
+            assert isinstance(raft, Raft)
+            check(raft)
+            self._check_digest(node, index, store)
+        self._compare_all()
+
+    def _compare_all(self) -> None:
+        rafts = self._rafts()
+        for raft in rafts:
+            self.raft.check(raft, rafts)

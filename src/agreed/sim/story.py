@@ -1,0 +1,47 @@
+"""The readable part of a trace: what nodes say to each other and become, in the words of the protocol."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agreed.consensus.raft.messages import AppendEntries
+from agreed.consensus.raft.raft import Raft
+from agreed.sim.world import World
+
+if TYPE_CHECKING:
+    from agreed.sim.node import Node
+
+
+class Story:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def sent(self, node: Node, target: str, message: object) -> None:
+        trace = self._world.trace
+        trace.tell(self._world.now, "sent", node.name, told(message), target)
+
+    def heard(self, node: Node, source: str, message: object, began: int) -> None:
+        self._world.trace.tell(self._world.now, "message", source, told(message), node.name, began)
+
+    def state(self, node: Node, raft: Raft, before: tuple[int, int, int, bool, str | None]) -> None:
+        text = f"{raft.role.name} of term {raft.term}, log to {raft.log.last_index}, commit {raft.commit}"
+        self._world.trace.tell(self._world.now, "state", node.name, text)
+
+    def elected(self, node: Node, raft: Raft) -> None:
+        self._world.trace.tell(self._world.now, "state", node.name, f"leads term {raft.term}")
+
+
+def told(message: object) -> str:
+    """A message in one line."""
+    if isinstance(message, AppendEntries):
+        entries = f" +{len(message.entries)}" if message.entries else ""
+        return (
+            f"AppendEntries term {message.term} after ({message.prev_index}, {message.prev_term}){entries} "
+            f"commit {message.commit}"
+        )
+    fields = getattr(message, "__struct_fields__", ())
+    parts = []
+    for name in fields:
+        value = getattr(message, name)
+        if isinstance(value, int | str | bool) or value is None:
+            parts.append(f"{name} {value}")
+    return f"{type(message).__name__} {', '.join(parts)}".strip()

@@ -1,0 +1,288 @@
+"""What clients are after: each function is a conversation with the cluster, written as a generator.
+
+It yields requests (one, or several to be sent together) and is given the answers; it returns the result of
+the operation, or raises `Failed` where that has surely not happened.  If the connection breaks the
+conversation is over, and whether it has happened nobody knows, unless it has only read so far.
+
+Whatever is written contains a number that nobody else ever writes, so that every answer tells which write it
+has seen.
+
+    register    read  write  cas                 a node's data; cas by its version
+    set         add  members                     children of a node
+    queue       enqueue  dequeue                 sequential children, the first one goes
+    counter     increment  value                 read, add one, set by version
+    lock        acquire                          ephemeral sequential children; the token is the revision of
+                                                 the first one, and fences what it guards
+    pair        exchange                         two registers in one transaction, checked by version
+    watch       watch                            set a watch and wait for it
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from agreed.store.records import OPEN_ACL
+from agreed.wire.zookeeper.messages import (
+    CheckRequest,
+    CreateMode,
+    CreateRequest,
+    DeleteRequest,
+    ErrorCode,
+    GetChildrenRequest,
+    GetDataRequest,
+    MultiRequest,
+    Request,
+    SetDataRequest,
+    SyncRequest,
+)
+from agreed.wire.zookeeper.replies import ErrorReply
+
+if TYPE_CHECKING:
+    from agreed.sim.clients import Task
+
+ROOTS = (b"/register", b"/set", b"/queue", b"/counter", b"/lock", b"/own")
+KEYS = ("a", "b", "c")
+
+
+class Failed(Exception):
+    """It has surely not happened."""
+
+
+class Pause:
+    """Say nothing for so long."""
+
+    def __init__(self, pause_ms: int) -> None:
+        self.pause_ms = pause_ms
+
+
+class Told:
+    """Wait until a watch of this path tells something, for so long at most."""
+
+    def __init__(self, path: bytes, within_ms: int) -> None:
+        self.path = path
+        self.within_ms = within_ms
+
+
+Step = Request | tuple[Request, ...] | Pause | Told
+Conversation = Generator[Step, Any, Any]
+
+
+def _path(kind: str, task: Task) -> bytes:
+    return f"/{kind}/{task.ask.key}".encode()
+
+
+def _value(data: bytes | None) -> int | None:
+    """What stands before the tag that makes it unique."""
+    return int(data.split(b" ")[0]) if data else None
+
+
+def _fine(reply: Any) -> Any:
+    if isinstance(reply, ErrorReply):
+        raise Failed(ErrorCode(reply.error).name)
+    return reply
+
+
+def _get(path: bytes) -> tuple[Request, ...]:
+    """A read that is as new as anything anybody knows."""
+    return SyncRequest(path), GetDataRequest(path, False)
+
+
+# --- what everybody works on ------------------------------------------------------------------------------
+
+
+def prepare(task: Task) -> Conversation:
+    """The nodes that the others work on; a second time does no harm."""
+    paths = [*ROOTS]
+    for root in (b"/register/", b"/counter/", b"/set/", b"/queue/", b"/lock/"):
+        paths += [root + key.encode() for key in KEYS]
+    replies = yield tuple(CreateRequest(path, b"", OPEN_ACL, CreateMode.PERSISTENT) for path in paths)
+    for reply in replies:
+        if isinstance(reply, ErrorReply) and reply.error != ErrorCode.NODE_EXISTS:
+            raise Failed(ErrorCode(reply.error).name)
+
+
+# --- register ---------------------------------------------------------------------------------------------
+
+
+def read(task: Task) -> Conversation:
+    _, reply = yield _get(_path("register", task))
+    return _value(_fine(reply).data)
+
+
+def write(task: Task) -> Conversation:
+    task.argument(task.value)
+    reply = yield SetDataRequest(_path("register", task), task.data(task.value), -1)
+    _fine(reply)
+    return task.value
+
+
+def cas(task: Task) -> Conversation:
+    path = _path("register", task)
+    found = _fine((yield GetDataRequest(path, False)))
+    task.argument((_value(found.data), task.value))
+    _fine((yield SetDataRequest(path, task.data(task.value), found.stat.version)))
+    return True
+
+
+def local_read(task: Task) -> Conversation:
+    """What this node knows: perhaps not the newest, never older than what this client knows."""
+    reply = yield GetDataRequest(_path("register", task), False)
+    return _value(_fine(reply).data)
+
+
+# --- set --------------------------------------------------------------------------------------------------
+
+
+def add(task: Task) -> Conversation:
+    task.argument(task.value)
+    path = _path("set", task) + b"/%d" % task.value
+    _fine((yield CreateRequest(path, task.data(task.value), OPEN_ACL, CreateMode.PERSISTENT)))
+    return task.value
+
+
+def members(task: Task) -> Conversation:
+    path = _path("set", task)
+    _, reply = yield SyncRequest(path), GetChildrenRequest(path, False)
+    return sorted(int(name) for name in _fine(reply).children)
+
+
+# --- queue ------------------------------------------------------------------------------------------------
+
+
+def enqueue(task: Task) -> Conversation:
+    task.argument(task.value)
+    path = _path("queue", task) + b"/i"
+    _fine((yield CreateRequest(path, task.data(task.value), OPEN_ACL, CreateMode.PERSISTENT_SEQUENTIAL)))
+    return task.value
+
+
+def dequeue(task: Task) -> Conversation:
+    path = _path("queue", task)
+    for _ in range(4):
+        _, reply = yield SyncRequest(path), GetChildrenRequest(path, False)
+        names = sorted(_fine(reply).children)
+        if not names:
+            return None
+        first = path + b"/" + names[0]
+        found = yield GetDataRequest(first, False)
+        if isinstance(found, ErrorReply):
+            continue
+        task.about_to_take(_value(found.data))
+        gone = yield DeleteRequest(first, -1)
+        if not isinstance(gone, ErrorReply):
+            return _value(found.data)
+        task.not_taken()
+    raise Failed("somebody else was always faster")
+
+
+# --- counter ----------------------------------------------------------------------------------------------
+
+
+def increment(task: Task) -> Conversation:
+    path = _path("counter", task)
+    for _ in range(4):
+        found = _fine((yield GetDataRequest(path, False)))
+        count = (_value(found.data) or 0) + 1
+        done = yield SetDataRequest(path, task.data(count), found.stat.version)
+        if not isinstance(done, ErrorReply):
+            return count
+        if done.error != ErrorCode.BAD_VERSION:
+            raise Failed(ErrorCode(done.error).name)
+    raise Failed("somebody else was always faster")
+
+
+def value(task: Task) -> Conversation:
+    _, reply = yield _get(_path("counter", task))
+    return _value(_fine(reply).data) or 0
+
+
+# --- lock -------------------------------------------------------------------------------------------------
+
+
+def acquire(task: Task) -> Conversation:
+    """Take the lock, use what it guards, let go.  The result is the token: the revision of our place in the
+    row, larger for whoever holds the lock later."""
+    path = _path("lock", task)
+    mode = CreateMode.EPHEMERAL_SEQUENTIAL
+    place = _fine((yield CreateRequest(path + b"/x", task.data(task.value), OPEN_ACL, mode))).path
+    name = place.rpartition(b"/")[2]
+    for _ in range(12):
+        _, reply = yield SyncRequest(path), GetChildrenRequest(path, True)
+        names = sorted(_fine(reply).children)
+        if name not in names:
+            raise Failed("the session that stood in the row is gone")
+        if names[0] == name:
+            found = _fine((yield GetDataRequest(place, False)))
+            token = found.stat.created_zxid
+            task.holds(path, token)
+            yield Pause(task.dice.between(5, 60))
+            yield DeleteRequest(place, -1)
+            task.released(path, token)
+            return token
+        yield Told(path, 150)
+    yield DeleteRequest(place, -1)
+    raise Failed("it was never free")
+
+
+# --- transactions -----------------------------------------------------------------------------------------
+
+
+def exchange(task: Task) -> Conversation:
+    """Read two registers and write both, all or nothing."""
+    one, other = (f"/register/{key}".encode() for key in KEYS[:2])
+    first, second = yield GetDataRequest(one, False), GetDataRequest(other, False)
+    first, second = _fine(first), _fine(second)
+    task.argument(
+        (
+            ("r", KEYS[0], _value(first.data)), ("r", KEYS[1], _value(second.data)),
+            ("w", KEYS[0], task.value), ("w", KEYS[1], task.value),
+        )
+    )  # fmt: skip
+    # One value in two places would look like something done twice.
+    reply = yield MultiRequest(
+        (
+            CheckRequest(one, first.stat.version), CheckRequest(other, second.stat.version),
+            SetDataRequest(one, task.data(task.value, b"1"), -1),
+            SetDataRequest(other, task.data(task.value, b"2"), -1),
+        )
+    )  # fmt: skip
+    for result in _fine(reply).results:
+        if isinstance(result, ErrorReply):
+            raise Failed("somebody else was faster")
+    return True
+
+
+# --- watches, and what hangs on a session -----------------------------------------------------------------
+
+
+def watch(task: Task) -> Conversation:
+    path = _path("register", task)
+    _fine((yield GetDataRequest(path, True)))
+    told = yield Told(path, 400)
+    return told
+
+
+def claim(task: Task) -> Conversation:
+    """A node that must go when this client's session does, and not before."""
+    path = b"/own/%d" % task.value
+    _fine((yield CreateRequest(path, task.data(task.value), OPEN_ACL, CreateMode.EPHEMERAL)))
+    task.client.owned.add(path)
+    return path.decode()
+
+
+FUNCTIONS: dict[str, Callable[[Task], Conversation]] = {
+    "read": read, "write": write, "cas": cas, "local read": local_read, "add": add, "members": members,
+    "enqueue": enqueue, "dequeue": dequeue, "increment": increment, "value": value, "acquire": acquire,
+    "exchange": exchange, "watch": watch, "claim": claim, "prepare": prepare,
+}  # fmt: skip
+
+OBJECTS = {
+    "read": "register", "write": "register", "cas": "register", "exchange": "pair", "add": "set",
+    "members": "set", "enqueue": "queue", "dequeue": "queue", "increment": "counter", "value": "counter",
+    "acquire": "lock",
+}  # fmt: skip
+"""What each function is about.  Those that are not here are of no model, and only judged on the spot."""
+
+AWAY = ("move", "sleep", "vanish", "close")
+"""What a client may do instead: go to another node, be silent until its session is about to end, die and come
+back without its session, end its session."""
