@@ -479,22 +479,22 @@ class IgnoresTheWindow(Raft):
 
 
 RANDOM: list[tuple[type[Raft], int]] = [
-    (VotesForAnyLog, 1),
-    (ComparesOnlyTerms, 1),
+    (VotesForAnyLog, 13),
+    (ComparesOnlyTerms, 13),
     (VotesTwice, 9),
     (HalfIsEnough, 0),
-    (JoinsAnyLog, 18),
+    (JoinsAnyLog, 168),
     (TruncatesWithoutConflict, 4),
-    (CommitsWhatItWasTold, 18),
-    (CommitGoesBack, 0),
+    (CommitsWhatItWasTold, 8),
+    (CommitGoesBack, 3),
     (CommitsWhatItAppends, 0),
     (BelievesTheLastWord, 0),
     (CountsItsOwnUnsavedLog, 0),
-    (AcknowledgesBeforeItSaves, 1),
+    (AcknowledgesBeforeItSaves, 0),
     (OverwritesItsOwnLog, 0),
-    (ReadsBeforeItCommits, 12),
+    (ReadsBeforeItCommits, 25),
     (ReadsWithoutAsking, 0),
     (AnswersTwice, 0),
-    (CountsOnlyTheNewSet, 13),
+    (CountsOnlyTheNewSet, 15),
 ]
 """Those that random storms kill, and the seed to begin with, so that the proof is quick."""

@@ -114,15 +114,21 @@ class Leader(Role):
             self._rounds_answered()
         last, commit = raft.log.last_index, raft.commit
         shared: AppendEntries | None = None
-        behind = False
         for follower in self.followers:
             if follower.notice or (follower.next <= last and self._is_due(follower)):
                 shared = self._tell(follower, last, shared)
             if follower.told < commit and follower.pace is _REPLICATE and follower.lacks_since is None:
-                behind = True
-        if behind and self._notice_at is None:
-            self._notice_at = raft.now + raft.config.commit_notice_ms
-            raft.arm(self._notice_at)
+                self._notice_later(follower)
+
+    def _notice_later(self, follower: Progress) -> None:
+        """It has not been told of the newest commit; the next append will, or a notice."""
+        raft = self.raft
+        if follower.untold_since is None:
+            follower.untold_since = raft.now
+        notice_at = follower.untold_since + raft.config.commit_notice_ms
+        if self._notice_at is None or notice_at < self._notice_at:
+            self._notice_at = notice_at
+            raft.arm(notice_at)
 
     def _is_due(self, follower: Progress) -> bool:
         """Whether it is sent what it lacks now, and not with what comes next."""
@@ -157,7 +163,7 @@ class Leader(Role):
                 follower.waiting = True
             else:
                 follower.sent(prev + len(shared.entries), self._shared_bytes)
-            follower.told = raft.commit
+            follower.tell(raft.commit)
             follower.notice = False
         if follower.notice:
             self._notice(follower)
@@ -187,7 +193,7 @@ class Leader(Role):
             follower.name, AppendEntries(raft.term, prev, prev_term, raft.commit, self.reads.round, [])
         )
         if follower.pace is _REPLICATE:
-            follower.told = raft.commit
+            follower.tell(raft.commit)
 
     # --- what followers answer ---
 
@@ -321,8 +327,9 @@ class Leader(Role):
             self._beat(now)
         if self._notice_at is not None and now >= self._notice_at:
             self._notice_at = None
+            untold_before = now - raft.config.commit_notice_ms
             for follower in self.followers:
-                if follower.told < raft.commit and follower.pace is _REPLICATE:
+                if follower.untold_since is not None and follower.untold_since <= untold_before:
                     follower.notice = True
         self.transfer.on_time(now)
         self.reads.on_time(now)

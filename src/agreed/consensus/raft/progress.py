@@ -42,6 +42,7 @@ class Progress:
         "sending",
         "stalled",
         "told",
+        "untold_since",
         "waiting",
     )
 
@@ -60,6 +61,8 @@ class Progress:
         """REPLICATE: since when there is an entry that it has not been sent."""
         self.told: Index = 0
         """The highest commit index we have sent."""
+        self.untold_since: Instant | None = None
+        """Since when there is a higher one."""
         self.round = 0
         """The highest read round it has answered."""
         self.heard_at: Instant = now
@@ -96,6 +99,11 @@ class Progress:
         self.in_flight_bytes += size_bytes
         self.next = last + 1
 
+    def tell(self, commit: Index) -> None:
+        """It is on its way to be told of this commit."""
+        self.told = commit
+        self.untold_since = None
+
     def matched(self, index: Index) -> bool:
         """It has everything up to here; True where that is news."""
         if index <= self.match:
@@ -111,6 +119,7 @@ class Progress:
     def _clear_window(self) -> None:
         self._window.clear()
         self.in_flight_bytes = 0
+        self.lacks_since = self.untold_since = None
 
     # --- changes of pace ---
 
