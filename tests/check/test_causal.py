@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agreed.check.causal import Kind, causal
-from agreed.check.causal_replay import explainable, problem
+from agreed.check.causal_replay import problem
 from agreed.check.verdict import Outcome
 from tests.check.litmus import GALLERY, Litmus, parsed
 

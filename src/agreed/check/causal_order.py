@@ -148,6 +148,11 @@ class CausalOrder:
         found = bisect_left(writes, known, key=registers.place.__getitem__)
         return writes[found - 1] if found else None
 
+    def first(self, writes: Sequence[Number], number: Number) -> Number | None:
+        """Of `writes`, which are of one session and in its order, the first that is after the operation."""
+        found = bisect_left(writes, True, key=lambda write: self.before(number, write))
+        return writes[found] if found < len(writes) else None
+
     def path(self, first: Number, second: Number) -> list[Number]:
         """Why `first` is before `second`: operations from one to the other, each of which is before the next
         because they share a session, or because the next reads what it wrote.  (Without `extra`.)"""

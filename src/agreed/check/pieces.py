@@ -35,13 +35,16 @@ def _side(registers: Registers, first: Number, second: Number) -> str:
     same = registers.session[first] == registers.session[second]
     if same and registers.place[first] < registers.place[second]:
         return "process"
-    return "ww" if registers.writer[second] == NOT_A_READ else "wr"
+    if registers.writer[second] != NOT_A_READ:
+        return "wr"
+    return "ww" if registers.writer[first] == NOT_A_READ else "rw"
 
 
 BECAUSE = {
     "process": "the same client did it before",
     "wr": "it was read",
-    "ww": "the second of the two writes was read when both were known",
+    "ww": "what the second wrote was read when both were known",
+    "rw": "it found what the write replaced",
 }
 
 
@@ -59,6 +62,11 @@ def closed(registers: Registers, numbers: Iterable[Number]) -> set[Number]:
     return found | {registers.writer[number] for number in found if registers.writer[number] >= 0}
 
 
+MOST_WORK = 1_000_000
+"""Operations looked at for the sake of a smaller piece, counting each as often as it is looked at.  Where
+this is used up the piece is larger than it might be, and still a proof."""
+
+
 def smallest(
     piece: Registers, impossible: Callable[[Registers], Contradiction | None]
 ) -> tuple[Registers, Contradiction]:
@@ -67,11 +75,15 @@ def smallest(
     wrong = impossible(piece)
     assert wrong is not None, "a piece shows what was found in the whole"
     size = max(len(piece.operations) // 2, 1)
+    work = 0
     while True:
         before = len(piece.operations)
         start = 0
         while start < len(piece.operations):
             rest = _without(piece, start, start + size)
+            work += len(rest.operations)
+            if work > MOST_WORK:
+                return piece, wrong
             still = impossible(rest) if rest.operations else None
             if still is None:
                 start += size

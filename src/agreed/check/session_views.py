@@ -110,7 +110,8 @@ class SessionView:
 
     def _of_the_initial_value(self, write: Number, read: Number) -> Contradiction:
         says = self._registers.says
-        steps = (*self._reasons(), f"{says(write)} comes before {says(read)}, which finds what was there first")
+        before = f"{says(write)} comes before {says(read)}, which finds what was there in the beginning"
+        steps = (*self._reasons(), before)
         return Contradiction("WriteHBInitRead", (*self._involved(), write, read), steps)
 
     def _of_a_cycle(self, cycle: list[Number]) -> Contradiction:
