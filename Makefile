@@ -4,6 +4,7 @@
 #   make test     every test
 #   make lint     style, types, and who may import whom
 #   make peers    fetch what the tests compare us with; tests that need a missing one are skipped and say so
+#   make simulate whole clusters in simulation on all cores (SIMULATE="--minutes 10 --profile disk")
 #   make bench    throughput and latency, beside the peers where they are present
 #   make clean    take away everything that was made here
 
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint peers bench clean
+.PHONY: demo test lint peers simulate bench clean
 
 # A stamp for each set of packages: made once, and again when pyproject.toml changes.
 $(BIN)/python:
@@ -36,6 +37,9 @@ lint: $(VENV)/.has-lint
 
 peers:
 	tools/peers.sh
+
+simulate: $(VENV)/.has-test
+	$(BIN)/agreed simulate $(SIMULATE)
 
 bench: $(VENV)/.has-demo
 	$(BIN)/python -m bench

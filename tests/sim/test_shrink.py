@@ -1,11 +1,94 @@
 """What is left of a failing plan: everything that is needed, and nothing else."""
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agreed.sim.shrink import minimal
+from agreed.check.history import History
+from agreed.sim.outcome import Outcome
+from agreed.sim.plan import Ask, Conditions, Fault, FaultKind, Plan
+from agreed.sim.shrink import NotRepeatable, minimal, shrink
+
+PLAN = Plan(
+    seed=1,
+    profile="swarm",
+    nodes=5,
+    clients=4,
+    storm_ms=4_000,
+    conditions=Conditions(loose_frames=True, pipelined=4, snapshot_entries=7),
+    faults=tuple(Fault(number, 100 * number, FaultKind.KILL, "n1", lasting_ms=800) for number in range(30)),
+    asks=tuple(Ask(number, 10 * number, f"c{number % 4 + 1}", "set", "a") for number in range(200)),
+)
+
+
+def outcome(plan: Plan, failure: str | None) -> Outcome:
+    """As the simulator would tell it; the failure comes while the storm rages."""
+    until_ms = min(plan.storm_ms, 2_500)
+    trace_hash = str(hash(plan))
+    return Outcome(1, plan.profile, plan, failure, "", trace_hash, 0, until_ms, {}, [], History(()))
+
+
+def needing(plan: Plan) -> Outcome:
+    """Two faults, one of which must last, one ask of the second client, three nodes and one condition."""
+    faults = {fault.number: fault.lasting_ms for fault in plan.faults}
+    asks = {ask.number for ask in plan.asks}
+    asked = 9 in asks and plan.nodes >= 3 and plan.conditions.pipelined > 1
+    if asked and 3 in faults and faults.get(17, 0) >= 150:
+        return outcome(plan, "two leaders")
+    return outcome(plan, "no progress" if 3 in faults else None)
+
+
+def test_a_plan_is_cut_down_to_what_the_failure_needs() -> None:
+    found = shrink(needing(PLAN), needing)
+    plan = found.plan
+    assert found.finished
+    assert found.before == PLAN
+    assert found.outcome.failure == "two leaders"
+    assert [(fault.number, fault.lasting_ms) for fault in plan.faults] == [(3, 1), (17, 200)]
+    assert [ask.number for ask in plan.asks] == [9]
+    assert (plan.nodes, plan.clients) == (3, 2)
+    assert plan.conditions == Conditions(pipelined=4)
+    assert plan.storm_ms <= 2_501, "what comes after the failure is gone"
+
+
+def test_the_same_search_every_time() -> None:
+    assert shrink(needing(PLAN), needing) == shrink(needing(PLAN), needing)
+
+
+@pytest.mark.parametrize("attempts_most", [0, 1, 10, 40])
+def test_it_keeps_to_its_bound_and_to_what_it_found(attempts_most: int) -> None:
+    played = []
+
+    def play(plan: Plan) -> Outcome:
+        played.append(plan)
+        return needing(plan)
+
+    found = shrink(needing(PLAN), play, attempts_most=attempts_most)
+    assert not found.finished
+    assert found.attempts == attempts_most == len(played) - 1, "the first is the plan as it was"
+    assert found.outcome.failure == "two leaders"
+
+
+def test_it_ends_when_time_is_over() -> None:
+    found = shrink(needing(PLAN), needing, out_of_time=lambda: True)
+    assert (found.plan, found.attempts, found.finished) == (PLAN, 0, False)
+
+
+def test_another_failure_is_not_taken_for_it() -> None:
+    """Without fault 17 the run fails as well, otherwise; a search that follows it ends somewhere else."""
+    assert 17 in {fault.number for fault in shrink(needing(PLAN), needing).plan.faults}
+
+
+@pytest.mark.parametrize("failure", [None, "two leaders"])
+def test_what_does_not_fail_again_in_the_same_way_is_told(failure: str | None) -> None:
+    failed = msgspec.structs.replace(needing(PLAN), trace_hash="another run")
+    with pytest.raises(NotRepeatable):
+        shrink(failed, lambda plan: outcome(plan, failure))
+
+
+# --- the search in a list -----------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 60), st.sets(st.integers(0, 59), max_size=6))

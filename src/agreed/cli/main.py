@@ -19,6 +19,7 @@ COMMANDS = {
     "status": ("agreed.cli.status", "What the nodes of a cluster say of themselves."),
     "member": ("agreed.cli.member", "Add, promote, remove or replace members."),
     "transfer-leader": ("agreed.cli.transfer", "Hand leadership over, say before maintenance."),
+    "simulate": ("agreed.cli.simulate", "Break whole clusters in simulation, each from its seed."),
     "disk": ("agreed.cli.disk", "Look into a data directory."),
     "version": ("agreed.cli.version", "Print the version."),
 }

@@ -98,6 +98,10 @@ class Pool:
     def __enter__(self) -> Pool:
         return self
 
+    @property
+    def cores(self) -> int:
+        return len(self._workers)
+
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.end(at_once=True)

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 LINE_SECONDS = 10.0
 
 
+class Files(msgspec.Struct, frozen=True):
+    """Where the story of a failure lies."""
+
+    plan: str
+    transcript: str
+    diagram: str
+
+
 class FailedRun(msgspec.Struct, frozen=True):
     """One failure in the report: what, and how to see it again."""
 
@@ -30,6 +38,8 @@ class FailedRun(msgspec.Struct, frozen=True):
     kind: str
     message: str
     command: str
+    files: Files | None = None
+    """Where its story lies, if it was made small."""
 
 
 class ProfileReport(msgspec.Struct, frozen=True):

@@ -96,10 +96,12 @@ class Totals(msgspec.Struct):
 class Campaign:
     """Hands out jobs (`next_job`), takes results (`take`), and counts them in the order of the jobs.
 
-    `failures_most`: with so many failures it ends, None: it plays all.
+    `failures_most`: with so many failures it ends, None: it plays all.  `marks` are those there are.
     """
 
-    def __init__(self, planned: Iterable[Job], *, failures_most: int | None = 1) -> None:
+    def __init__(
+        self, planned: Iterable[Job], *, failures_most: int | None = 1, marks: Iterable[str] = ()
+    ) -> None:
         assert failures_most is None or failures_most > 0
         self._planned = iter(planned)
         self._failures_most = failures_most
@@ -111,7 +113,7 @@ class Campaign:
         self._no_more_jobs = False
         self.totals = Totals()
         self.by_profile: dict[str, Totals] = {}
-        self.coverage = Coverage()
+        self.coverage = Coverage(marks)
         self.failed: list[Played] = []
 
     def next_job(self) -> Job | None:
