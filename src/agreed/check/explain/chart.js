@@ -1,29 +1,6 @@
 // The bars, points, bands and states.  Only what is in sight is drawn, so that ten thousand operations scroll
 // as smoothly as ten; on paper everything is in sight.
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function draw(parent, name, attributes = {}, text) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) if (value !== undefined && value !== null) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  parent.append(node);
-  return node;
-}
-
-function fitted(text, pixels, character = CHARACTER) {
-  const most = Math.max(0, Math.trunc(pixels / character));
-  return text.length <= most ? text : most < 2 ? "" : text.slice(0, most - 1) + "…";
-}
-
-function momentText(at, span) {
-  if (span < 100000) return String(at);
-  for (const [unit, name] of [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]]) {
-    if (Math.abs(at) >= unit) { const amount = at / unit; return amount.toFixed(amount >= 100 ? 0 : amount >= 10 ? 1 : 2) + " " + name; }
-  }
-  return at + " ns";
-}
-
 // The part of the plan from `from` on that is `seen` wide; `inset`: how much is left free for names at its left.
 function paintChart(page, canvas, from, seen, inset = 0) {
   const {data, plan} = page;
@@ -159,11 +136,6 @@ function paintStates(all, page, from, visible) {
   }
 }
 
-function arrowHead(defs, id) {
-  const marker = draw(defs, "marker", {id, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse"});
-  draw(marker, "path", {d: "M0 0 L10 5 L0 10 z", class: "arrow-head"});
-}
-
 function paintArrows(all, page, visible, id) {
   page.arrows.forEach((arrow, number) => {
     const a = page.plan.bars.get(arrow.source), b = page.plan.bars.get(arrow.target);
@@ -181,11 +153,4 @@ function paintArrows(all, page, visible, id) {
     const half = path.getPointAtLength(path.getTotalLength() / 2);
     badge(all, half.x, half.y, number + 1);
   });
-}
-
-function badge(parent, x, y, number) {
-  const group = draw(parent, "g", {class: "badge"});
-  draw(group, "circle", {cx: x, cy: y, r: 8.5});
-  draw(group, "text", {x, y: y + 4}, number);
-  return group;
 }

@@ -204,10 +204,7 @@ function listen() {
   at("zoom-fit").onclick = () => setZoom(fitZoom());
   at("order").onchange = event => { page.orderNumber = Number(event.target.value); refresh(); };
   at("true-time").onchange = event => { page.trueTime = event.target.checked; refresh(); };
-  at("theme").onclick = () => {
-    const root = document.documentElement, now = root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-    root.dataset.theme = now === "dark" ? "light" : "dark";
-  };
+  at("theme").onclick = otherTheme;
   addEventListener("keydown", press);
   addEventListener("resize", () => { if (!page.empty) resize(); });
   addEventListener("beforeprint", () => { if (!page.empty) paintSheets(); });

@@ -21,14 +21,6 @@ function spoken(page, place) {
   return parts.join(", ");
 }
 
-function element(parent, name, text, kind) {
-  const node = document.createElement(name);
-  if (text !== undefined) node.textContent = text;
-  if (kind) node.className = kind;
-  parent.append(node);
-  return node;
-}
-
 function statesAround(page, place) {
   const order = page.order, rank = rankOf(page, place);
   if (!order || !order.states || !order.states.length) return null;
@@ -58,12 +50,7 @@ function showTooltip(page, event, target) {
   } else if (target.dataset.state !== undefined) {
     element(tip, "span", "state: " + page.plan.states[Number(target.dataset.state)].text);
   }
-  tip.hidden = false;
-  const box = tip.getBoundingClientRect();
-  const left = Math.min(event.clientX + 14, innerWidth - box.width - 8);
-  const above = event.clientY + 18 + box.height > innerHeight;
-  tip.style.left = Math.max(8, left) + "px";
-  tip.style.top = (above ? event.clientY - box.height - 12 : event.clientY + 18) + "px";
+  placeTooltip(tip, event);
 }
 
 function showDetails(page) {

@@ -20,7 +20,7 @@ from agreed.check.history import History
 from agreed.check.verdict import Verdict
 
 STYLES = ("colors.css", "page.css")
-SCRIPTS = ("layout.js", "chart.js", "cycle.js", "details.js", "page.js", "controls.js")
+SCRIPTS = ("marks.js", "layout.js", "chart.js", "cycle.js", "details.js", "page.js", "controls.js")
 
 
 def page(history: History, verdict: Verdict, title: str = "") -> str:

@@ -1,4 +1,4 @@
-"""How an operation, a value and a moment are said in few words, the same on the page and in a terminal.
+"""How an operation and a value are said in few words, the same on the page and in a terminal.
 
 Values are said as one reads them aloud, without the quotes and brackets of a programming language where they
 are not needed: `write 3`, `read → 3`, `cas [1 2]`, `transfer [a b 5] ✗`.  What is not known ends with `?`.
@@ -103,22 +103,3 @@ def client(process: Process) -> str:
     """Numbers are no names."""
     return f"client {process}" if isinstance(process, int) else process
 
-
-SMALLEST_SPAN_NS = 100_000
-"""A history whose times span less than this is numbered, not timed: 0, 1, 2 ... of an example by hand."""
-
-
-def duration(nanoseconds: int) -> str:
-    """Three digits and a unit: 1.25 ms."""
-    size = abs(nanoseconds)
-    for unit, name in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
-        if size >= unit:
-            amount = nanoseconds / unit
-            digits = 0 if abs(amount) >= 100 else 1 if abs(amount) >= 10 else 2
-            return f"{amount:.{digits}f} {name}"
-    return f"{nanoseconds} ns"
-
-
-def moment(since_the_beginning: int, span: int) -> str:
-    """An instant of a history that spans `span`, counted from its beginning."""
-    return str(since_the_beginning) if span < SMALLEST_SPAN_NS else duration(since_the_beginning)
