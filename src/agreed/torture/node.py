@@ -33,21 +33,26 @@ class Node:
     @property
     def data(self) -> Path:
         """The data directory; a new one after the node was thrown out and its data with it."""
-        return self.directory / f"data{len(self.lives)}"
+        return self.disk / str(len(self.lives))
+
+    @property
+    def disk(self) -> Path:
+        """Below it lies what the node keeps, and nothing else: what fails is to fail here."""
+        return self.directory / "disk"
 
     @property
     def log(self) -> Path:
         return self.directory / "output.log"
 
     @property
-    def clock_file(self) -> Path:
+    def clock_control(self) -> Path:
         """From which libfaketime reads what time it is."""
         return self.directory / "clock"
 
     @property
-    def disk_file(self) -> Path:
+    def disk_control(self) -> Path:
         """From which `disk_shim.c` reads what is to fail."""
-        return self.directory / "disk"
+        return self.directory / "disk.control"
 
     @property
     def running(self) -> bool:

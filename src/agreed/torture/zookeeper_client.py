@@ -15,7 +15,7 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from agreed.errors import MalformedInput
 from agreed.store.records import OPEN_ACL
@@ -99,8 +99,7 @@ class _Socket(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def greet(self, request: ConnectRequest) -> None:
         self._write(self._machine.connect(request))

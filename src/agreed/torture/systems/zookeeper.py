@@ -139,8 +139,8 @@ def _caller(first: bytes, nodes: Mapping[int, Node]) -> Caller | None:
         node = nodes.get(number)
         if node is None:
             return Caller("", first)
-        ports = (str(port).encode() for port in (node.election_port, node.election_front))
-        return Caller(node.name, first.replace(*ports))
+        listens, is_to_be_called = str(node.election_port).encode(), str(node.election_front).encode()
+        return Caller(node.name, first.replace(listens, is_to_be_called))
     if len(first) < _FOLLOWER_INFO.size:
         return None
     kind, _, _, number = _FOLLOWER_INFO.unpack_from(first)
