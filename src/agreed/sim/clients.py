@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 NO_PASSWORD = bytes(16)
 READS = (GetDataRequest, GetChildrenRequest, ExistsRequest, SyncRequest)
+SILENT = (*READS, SetWatchesRequest)
+"""Nothing is ordered for them, so the answer may be as old as the node is."""
 REPLY_WITHIN_MS = 1_200
 SESSION_OVER = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode.CONNECTION_LOSS}
 
@@ -384,8 +386,7 @@ class Client:
             fresh = isinstance(request, SyncRequest) or self.cluster.plan.conditions.linearizable_reads
             if task is not None and self._asked and isinstance(self._asked[-1][2], SyncRequest):
                 fresh = fresh or self._asked[-1][1] is task
-            if not isinstance(request, READS):
-                fresh = True
+            fresh = fresh or not isinstance(request, SILENT)
             self._asked.append((xid, task, request, self.cluster.judge.newest_told if fresh else 0))
         self.link.send(data)
 

@@ -28,6 +28,12 @@ class Cluster:
         self.calm = False
         """The storm is over."""
         self.disturbed_at = 0
+        self.troubles = 0
+        """Faults that last."""
+        self.cuts = 0
+        """Those of them that cut the network."""
+        self.removed: set[str] = set()
+        """Members that an operator wanted to be rid of."""
         self.founder_names = node_names(plan.nodes)
         self.nodes: dict[str, Node] = {}
         for name in self.founder_names:
@@ -55,9 +61,6 @@ class Cluster:
     def disturbed(self) -> None:
         """Something is wrong with a node or between nodes, or was until now."""
         self.disturbed_at = self.world.now
-
-    def refused(self, node: Node) -> None:
-        """No process can be started on this disk any more."""
 
     # --- who is who ---------------------------------------------------------------------------------------
 

@@ -1,37 +1,171 @@
-"""From a seed to a plan: which faults, how often, and what clients are after (swarm testing)."""
+"""From a seed to a plan: which faults, how often, and what clients are after (swarm testing).
+
+Each run draws which kinds of faults it may have at all, and then how many of each: most runs have a few kinds
+in abundance, some have none.  A run in which everything is possible is a run in which nothing goes far.
+"""
 from __future__ import annotations
 
-from agreed.sim.plan import Ask, Conditions, Fault, Plan, client_names
+from collections.abc import Callable
+
+from agreed.sim.plan import PROFILES, Ask, Conditions, Fault, FaultKind, Plan, client_names, node_names
 from agreed.sim.streams import Stream
 from agreed.sim.workload import KEYS
 
 FUNCTIONS = (
     ("read", 10), ("write", 10), ("cas", 8), ("local read", 6), ("add", 6), ("members", 3),
     ("enqueue", 6), ("dequeue", 6), ("increment", 8), ("value", 3), ("acquire", 3), ("exchange", 4),
-    ("watch", 5), ("claim", 2),
+    ("watch", 5), ("claim", 2), ("move", 1), ("sleep", 1), ("vanish", 1), ("close", 1),
 )  # fmt: skip
+
+NETWORK, PROCESSES, DISKS, CLOCKS, MEMBERS = "network", "processes", "disks", "clocks", "members"
+
+GROUPS: dict[FaultKind, str] = {
+    FaultKind.CUT: NETWORK, FaultKind.CUT_ONE_WAY: NETWORK, FaultKind.CLOG: NETWORK, FaultKind.LOSE: NETWORK,
+    FaultKind.DOUBLE: NETWORK, FaultKind.REPLAY: NETWORK, FaultKind.CORRUPT: NETWORK,
+    FaultKind.BREAK: NETWORK, FaultKind.MOVE_CLIENTS: NETWORK,
+    FaultKind.KILL: PROCESSES, FaultKind.POWER: PROCESSES, FaultKind.PAUSE: PROCESSES,
+    FaultKind.SLOW_DISK: DISKS, FaultKind.FULL_DISK: DISKS, FaultKind.FAILING_SYNC: DISKS,
+    FaultKind.READ_ERROR: DISKS, FaultKind.ROT: DISKS, FaultKind.MISDIRECT: DISKS, FaultKind.WIPE: DISKS,
+    FaultKind.DRIFT: CLOCKS, FaultKind.WALL_JUMP: CLOCKS, FaultKind.WALL_STROBE: CLOCKS,
+    FaultKind.TRANSFER: MEMBERS, FaultKind.ADD: MEMBERS, FaultKind.REMOVE: MEMBERS,
+}  # fmt: skip
+
+CHANCES: dict[str, dict[str, int]] = {
+    "swarm": {NETWORK: 350, PROCESSES: 500, DISKS: 250, CLOCKS: 250, MEMBERS: 400},
+    "network": {NETWORK: 550, PROCESSES: 350, DISKS: 0, CLOCKS: 0, MEMBERS: 200},
+    "disk": {NETWORK: 100, PROCESSES: 700, DISKS: 600, CLOCKS: 0, MEMBERS: 150},
+    "clock": {NETWORK: 150, PROCESSES: 500, DISKS: 0, CLOCKS: 800, MEMBERS: 300},
+    "membership": {NETWORK: 250, PROCESSES: 500, DISKS: 80, CLOCKS: 0, MEMBERS: 900},
+}
+"""Permille of runs of a profile that have a kind of faults of this group."""
+
+DRIFT_KEPT = 24_000
+"""Millionths: two clocks that are off by so much each, in opposite directions, are within the 50 permille
+that nodes with leases are told to expect."""
+
+DRIFT_MOST = 150_000
 
 
 def draw(seed: int, profile: str = "swarm") -> Plan:
     """The plan of this seed.  The same for ever, as long as this file stays what it is."""
+    if profile not in PROFILES:
+        raise ValueError(f"{profile!r} is none of {', '.join(PROFILES)}")
     stream = Stream(seed, profile, "plan")
-    nodes = stream.weighted([(3, 7), (5, 2), (1, 1)])
+    nodes = stream.weighted([(3, 14), (5, 4), (4, 1), (2, 1), (1, 1)])
     clients = stream.between(2, 5)
-    storm_ms = stream.pick([1_500, 2_500, 4_000])
-    conditions = Conditions(snapshot_entries=stream.pick([15, 40, 10_000]), pipelined=stream.pick([1, 2, 4]))
-    faults: tuple[Fault, ...] = ()
+    storm_ms = stream.weighted([(1_200, 3), (2_500, 5), (5_000, 2)])
+    conditions = _conditions(Stream(seed, profile, "conditions"), profile)
+    faults = _Drawing(seed, profile, nodes, storm_ms, conditions).faults()
     asks = _asks(Stream(seed, profile, "asks"), clients, storm_ms)
     return Plan(seed, profile, nodes, clients, storm_ms, conditions, faults, asks)
 
 
+def _conditions(stream: Stream, profile: str) -> Conditions:
+    lease_reads = stream.chance(500)
+    return Conditions(
+        latency_us=stream.pick([(50, 400), (200, 2_500), (500, 9_000)]),
+        loose_frames=stream.chance(600 if profile in ("network", "swarm") else 300),
+        sync_us=stream.pick([(50, 300), (200, 3_000), (1_000, 20_000)]),
+        lazy_permille=stream.pick([0, 0, 200, 600]),
+        tail_entries=stream.pick([0, 5, 50]),
+        max_append_bytes=stream.pick([200, 4_000, 100_000]),
+        window_messages=stream.pick([1, 8, 64]),
+        commit_notice_ms=stream.pick([0, 2, 20]),
+        lease_reads=lease_reads,
+        drift_millionths=stream.pick([0, 500, DRIFT_KEPT]),
+        linearizable_reads=stream.chance(350),
+        snapshot_entries=stream.pick([12, 30, 80, 10_000]),
+        segment_bytes=stream.pick([2_048, 16_384, 65_536]),
+        chunk_bytes=stream.pick([120, 700, 100_000]),
+        session_ms=stream.pick([(1_500, 2_500), (2_000, 4_000)]),
+        pipelined=stream.pick([1, 2, 4]),
+    )
+
+
+class _Drawing:
+    """The faults of one plan."""
+
+    def __init__(self, seed: int, profile: str, nodes: int, storm_ms: int, conditions: Conditions) -> None:
+        self._seed, self._profile, self._storm_ms = seed, profile, storm_ms
+        self._names = node_names(nodes)
+        self._conditions = conditions
+        self._ways: dict[FaultKind, Callable[[Stream], tuple[str, int, int]]] = {
+            FaultKind.CUT: self._cut,
+            FaultKind.CUT_ONE_WAY: lambda s: (self._link(s), s.pick([100, 500, 1_500]), 0),
+            FaultKind.CLOG: lambda s: (self._link(s), s.pick([100, 500]), s.pick([20, 150, 600])),
+            FaultKind.LOSE: lambda s: (self._link(s), s.pick([300, 1_000]), s.pick([30, 200, 500])),
+            FaultKind.DOUBLE: lambda s: (self._link(s), s.pick([300, 1_000]), s.pick([50, 300])),
+            FaultKind.REPLAY: lambda s: (self._link(s), s.pick([300, 1_000]), s.pick([30, 200])),
+            FaultKind.CORRUPT: lambda s: (self._link(s), s.pick([50, 300]), s.pick([5, 50])),
+            FaultKind.BREAK: lambda s: (self._link(s), 0, 0),
+            FaultKind.MOVE_CLIENTS: lambda s: (self._node(s), 0, 0),
+            FaultKind.KILL: lambda s: (self._node(s), s.pick([5, 100, 800]), 0),
+            FaultKind.POWER: lambda s: ("*" if s.chance(250) else self._node(s), s.pick([20, 200, 800]), 0),
+            FaultKind.PAUSE: lambda s: (self._node(s), s.pick([30, 400, 1_600, 2_500]), 0),
+            FaultKind.SLOW_DISK: lambda s: (self._node(s), s.pick([200, 1_000]), s.pick([10, 100, 700])),
+            FaultKind.FULL_DISK: lambda s: (self._node(s), s.pick([100, 800]), 0),
+            FaultKind.FAILING_SYNC: lambda s: (self._node(s), 0, 0),
+            FaultKind.READ_ERROR: lambda s: (self._node(s), s.pick([100, 800]), 0),
+            FaultKind.ROT: lambda s: (self._node(s), s.pick([1, 100]), 0),
+            FaultKind.MISDIRECT: lambda s: (self._node(s), s.pick([100, 400]), 0),
+            FaultKind.WIPE: lambda s: (self._node(s), s.pick([20, 300]), 0),
+            FaultKind.DRIFT: self._drift,
+            FaultKind.WALL_JUMP: lambda s: (self._node(s), 0, s.pick([-1, 1]) * s.pick([50, 3_000, 10**8])),
+            FaultKind.WALL_STROBE: lambda s: (self._node(s), s.pick([300, 1_000]), s.pick([40, 5_000])),
+            FaultKind.TRANSFER: lambda s: ("" if s.chance(500) else s.pick(self._names), 0, 0),
+            FaultKind.ADD: lambda s: (f"n{len(self._names) + s.between(1, 2)}", 0, int(s.chance(800))),
+            FaultKind.REMOVE: lambda s: (self._node(s), 0, 0),
+        }  # fmt: skip
+
+    def faults(self) -> tuple[Fault, ...]:
+        chances = CHANCES[self._profile]
+        found: list[tuple[int, int, FaultKind, tuple[str, int, int]]] = []
+        for place, (kind, way) in enumerate(self._ways.items()):
+            stream = Stream(self._seed, self._profile, "faults", kind.value)
+            if not stream.chance(chances[GROUPS[kind]]):
+                continue
+            # Rarely up to once in 100 ms, mostly a few in a run.
+            for _ in range(1 + stream.below(stream.pick([1, 3, 1 + self._storm_ms // 100]))):
+                found.append((stream.below(self._storm_ms), place, kind, way(stream)))
+        found.sort(key=lambda each: each[:2])
+        return tuple(
+            Fault(number, at_ms, kind, target, lasting_ms, amount)
+            for number, (at_ms, _, kind, (target, lasting_ms, amount)) in enumerate(found, 1)
+        )
+
+    def _node(self, stream: Stream) -> str:
+        return stream.weighted([("leader", 3), ("follower", 2), (stream.pick(self._names), 3)])
+
+    def _link(self, stream: Stream) -> str:
+        one, other = (*stream.sample(self._names, 2), "*")[:2]
+        return stream.weighted([(f"{one}>{other}", 4), ("leader>*", 2), ("*>leader", 2), ("*>*", 2)])
+
+    def _cut(self, stream: Stream) -> tuple[str, int, int]:
+        names = stream.sample(self._names, len(self._names))
+        half = len(names) // 2
+        halves = f"{','.join(names[:half])}|{','.join(names[half:])}"
+        bridge = f"{','.join(names[:half])}|{','.join(names[half + 1 :])}"
+        alone = f"{names[0]}|{','.join(names[1:])}"
+        target = stream.weighted([(halves, 3), (bridge, 2), (alone, 2), ("leader", 3), ("ring", 1)])
+        return target, stream.pick([60, 400, 1_200, 6_000]), int(stream.chance(500))
+
+    def _drift(self, stream: Stream) -> tuple[str, int, int]:
+        most = DRIFT_KEPT if self._conditions.lease_reads else DRIFT_MOST
+        amount = stream.pick([-most, most, stream.between(-most, most)])
+        return self._node(stream), stream.pick([500, 2_000]), amount
+
+
 def _asks(stream: Stream, clients: int, storm_ms: int) -> tuple[Ask, ...]:
+    """Each client has its own pace and, mostly, only some wishes."""
     asks: list[Ask] = []
     for name in client_names(clients):
         at_ms = 0
-        every_ms = stream.pick([10, 20, 50])
+        every_ms = stream.pick([12, 30, 80])
+        wishes = FUNCTIONS if stream.chance(300) else stream.sample(FUNCTIONS, stream.between(2, 7))
+        keys = KEYS[: stream.between(1, len(KEYS))]
         while at_ms < storm_ms:
             at_ms += stream.between(0, 2 * every_ms)
-            function = stream.weighted(FUNCTIONS)
-            number, attempts = len(asks) + 1, stream.between(1, 3)
-            asks.append(Ask(number, at_ms, name, function, stream.pick(KEYS), attempts=attempts))
+            function, key = stream.weighted(wishes), stream.pick(keys)
+            patience_ms, attempts = stream.pick([300, 1_500]), stream.between(1, 3)
+            asks.append(Ask(len(asks) + 1, at_ms, name, function, key, patience_ms, attempts))
     return tuple(asks)

@@ -265,6 +265,13 @@ class Network:
     def cut(self, source: str, target: str) -> None:
         self.link(source, target).blocked += 1
 
+    def break_between(self, pairs: list[tuple[str, str]]) -> None:
+        """Both ends of these connections see them break, whatever the network is like."""
+        wanted = set(pairs)
+        for connection in list(self.connections):
+            if (connection.near.name, connection.far.name) in wanted:
+                self._forget(connection)
+
     def mend(self, source: str, target: str) -> None:
         """One of the cuts through this link is over.  What TCP held back comes through now."""
         link = self.link(source, target)

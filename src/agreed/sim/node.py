@@ -64,6 +64,10 @@ class Node:
         self.paused_until = 0
         self.refused: str | None = None
         """Why no process can be started on this disk, ever."""
+        self.damaged = False
+        """Something on the disk is not what was written there, and nobody has found out."""
+        self.identity = 0
+        """Of the data directory; 0 as long as nobody has looked."""
         self.replica: Replica
         self.recovered: Recovered
         self.peers: Peers
@@ -128,6 +132,8 @@ class Node:
         except AgreedError as error:
             self._refuse(str(error))
             return
+        self.identity = self.recovered.identity.identity
+        self.damaged = False
         if world.trace.telling:
             world.trace.tell(world.now, "up", self.name, "; ".join(self.recovered.repairs) or "starts")
         for repair in self.recovered.repairs:
@@ -159,7 +165,6 @@ class Node:
         self.world.mark("data directory refused")
         if self.world.trace.telling:
             self.world.trace.tell(self.world.now, "down", self.name, f"refuses to start: {reason}")
-        self.cluster.refused(self)
 
     def _restored_store(self) -> Store:
         recovered = self.recovered
@@ -241,7 +246,12 @@ class Node:
             world.trace.tell(world.now, "down", self.name, reason)
         self.boot += 1
         self.up = self.serving = False
+        self.paused_until = 0
         self.disk.interrupt()
+        if self.disk.lost_without_a_trace:
+            # No single disk can know; whoever runs it has read the news about that model, and replaces it.
+            self.refused = "the disk has lost a write that it had acknowledged"
+            world.mark("lost write at the end of the log")
         self.cluster.network.died(self, silently)
         for link in list(self.links.values()):
             link.server_died(silently)
@@ -253,6 +263,7 @@ class Node:
         self.disk.lose_power()
 
     def restart_after(self, delay_ms: int) -> None:
+        """Unless it is started before."""
         self.world.later(delay_ms * MS, self._start_again, self.boot)
 
     def _start_again(self, boot: int, _: object) -> None:
@@ -265,6 +276,8 @@ class Node:
         self.boot += 1
         self.disk = self._new_disk()
         self.refused = None
+        self.identity = 0
+        self.damaged = False
         self.cluster.judge.wiped(self)
 
     def disk_failed(self, problem: str) -> None:
@@ -280,6 +293,12 @@ class Node:
             self.paused_until = until
             self.cluster.disturbed()
             self.world.at(until, self._resume, self.boot)
+
+    def wake_up(self) -> None:
+        """The pause is over."""
+        if self.up and self.paused_until > self.world.now:
+            self.paused_until = self.world.now
+            self._resume(self.boot)
 
     def _resume(self, boot: int, _: object = None) -> None:
         if self.boot != boot or self.world.now < self.paused_until:

@@ -71,8 +71,6 @@ class FaultKind(Enum):
     ADD = "add"
     """A new node `target` is started, added and, with `amount` 1, promoted."""
     REMOVE = "remove"
-    REPLACE = "replace"
-    """The same name moves to another machine."""
     MOVE_CLIENTS = "move clients"
     """The connections of all clients with the node are reset."""
 

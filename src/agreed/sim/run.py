@@ -78,7 +78,7 @@ def _play(cluster: Cluster) -> None:
         now_ms = cluster.world.now // MS
         if now_ms >= deadline_ms:
             raise Broken("no rest after the storm", cluster.standing())
-        faults.repair()
+        faults.operators.look()
         cluster.run(now_ms + LOOKED_EVERY_MS)
     cluster.judge.final()
 
