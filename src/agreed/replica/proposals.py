@@ -20,8 +20,8 @@ from agreed.types import NUMBER_MOST, NodeId, Stamp
 PROPOSALS_UNDER_WAY = 4
 """How many entries the leader has under way before it lets the next batch grow, where they are large."""
 
-LARGE_PROPOSAL_BYTES = 16 * 1024
-"""Below this a batch waits until nothing is under way.  An entry costs three nodes a message, a sync and a
+LARGE_PROPOSAL_BYTES = 6 * 1024
+"""Below this (some thirty small writes) a batch waits until nothing is under way.  An entry costs three nodes a message, a sync and a
 reply whatever is in it; of fifty clients that wait for each other's turns, three small entries under way at
 a time cost more than they gain (measured: 30 % of throughput where clients are spread over the nodes)."""
 
