@@ -55,7 +55,8 @@ class Model(ABC, Generic[State]):
 
     def may_follow(self, first: Operation, second: Operation) -> bool:
         """Whether `first`, wherever it could come directly before `second`, could as well come directly after
-        it: `second` is possible without it, and both orders lead to the same states."""
+        it: `second` is possible without it, and what the one order leads to, the other does as well.
+        (Asked of operations of different effect.)"""
         return False
 
     def parts(self, operations: Sequence[Operation]) -> Mapping[Hashable, Sequence[Operation]]:

@@ -1,9 +1,9 @@
 """Registers: a value that is read, written, and (cas-register) replaced if it is what was expected.
 
-| function | argument       | result                                   |
-| -------- | -------------- | ---------------------------------------- |
-| read     |                | the value                                |
-| write    | the value      |                                          |
+| function | argument        | result                                        |
+| -------- | --------------- | --------------------------------------------- |
+| read     |                 | the value                                     |
+| write    | the value       |                                               |
 | cas      | [expected, new] | False if the value was another; else anything |
 
 `None` is a value only if the register begins with it.  Otherwise a read that was answered None says nothing:
@@ -15,7 +15,7 @@ from collections.abc import Hashable, Sequence
 
 from agreed.check.history import Operation, Status
 from agreed.check.models.model import Model
-from agreed.check.models.values import frozen, pair, unknown_function
+from agreed.check.models.values import Effect, frozen, pair, unknown_function
 
 
 class Register(Model[Hashable]):
@@ -30,7 +30,7 @@ class Register(Model[Hashable]):
     def initial(self) -> Hashable:
         return self._initial
 
-    def effect(self, operation: Operation) -> Hashable:
+    def effect(self, operation: Operation) -> Effect:
         if operation.function == "read":
             if operation.status is not Status.OK or (operation.result is None and self._initial is not None):
                 return None
@@ -47,8 +47,27 @@ class Register(Model[Hashable]):
     def reads_only(self, operation: Operation) -> bool:
         return operation.function == "read"
 
+    def idle(self, operations: Sequence[Operation]) -> frozenset[int]:
+        """Whose value nobody saw: up to the next write nothing depends on the state."""
+        seen: set[Hashable] = set()
+        waiting: list[tuple[Hashable, Hashable, int]] = []
+        for each in operations:
+            match self.effect(each):
+                case ("not", _):
+                    return frozenset()
+                case ("write", value) if each.status is Status.INFO:
+                    waiting.append((value, value, each.index))
+                case ("cas", expected, new) if each.status is Status.INFO:
+                    waiting.append((expected, new, each.index))
+                case ("read", value) | ("cas", value, _):
+                    seen.add(value)
+        while useful := [each for each in waiting if each[1] in seen]:
+            seen.update(expected for expected, _, _ in useful)
+            waiting = [each for each in waiting if each not in useful]
+        return frozenset(index for *_, index in waiting)
+
     def states(self, operations: Sequence[Operation]) -> Sequence[Hashable]:
-        written = {self._initial: None}
+        written: dict[Hashable, None] = {self._initial: None}
         for operation in operations:
             if operation.function == "write":
                 written[frozen(operation.argument)] = None
@@ -62,7 +81,7 @@ class CasRegister(Register):
 
     name = "cas-register"
 
-    def effect(self, operation: Operation) -> Hashable:
+    def effect(self, operation: Operation) -> Effect:
         if operation.function != "cas":
             return super().effect(operation)
         expected, new = pair(operation)
