@@ -97,6 +97,7 @@ def test_a_failure_is_one_line_that_plays_it_again_and_three_files(
     assert f"{failure['command']}    # two leaders: seen in 4" in result.stderr.splitlines()
     assert "made smaller in " in result.stderr
     assert sorted(path.name for path in Path("found").iterdir()) == [
+        "simulate-swarm-4.html",
         "simulate-swarm-4.plan.json",
         "simulate-swarm-4.txt",
     ]

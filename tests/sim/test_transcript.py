@@ -5,7 +5,7 @@ from agreed.check.history import History
 from agreed.sim.outcome import Outcome
 from agreed.sim.plan import Ask, Conditions, Fault, FaultKind, Plan
 from agreed.sim.trace import Line
-from agreed.sim.transcript import fold, transcript
+from agreed.sim.transcript import fold, transcript, without_departures
 
 PLAN = Plan(
     seed=7,
@@ -32,8 +32,10 @@ LINES = (
     message(2_100, "n1", "n3", "heartbeat"),
     message(3_000, "n1", "n2", "heartbeat"),
     message(3_100, "n1", "n3", "heartbeat"),
+    Line(240_000, "sent", "n1", "heartbeat", "n3", 240_000),
     Line(250_000, "fault", "n1", "power goes", began_us=250_000),
     message(250_001, "n1", "n2", "heartbeat"),
+    Line(249_901, "sent", "n1", "heartbeat", "n2", 249_901),
     Line(260_000, "broken", "", "two leaders in term 2", began_us=260_000),
 )
 
@@ -60,6 +62,7 @@ def test_a_transcript_tells_the_plan_and_the_story() -> None:
         "    0.001000  n1        leads in term 2",
         "    0.002000  n1 -> n2  heartbeat   sent 0.001900   (and 1 more like it)",
         "    0.002100  n1 -> n3  heartbeat   sent 0.002000   (and 1 more like it)",
+        "    0.240000  n1 -> n3  heartbeat   and nobody heard it",
         "    0.250000  n1        FAULT power goes",
         "    0.250001  n1 -> n2  heartbeat   sent 0.249901",
         "    0.260000            BROKEN two leaders in term 2",
@@ -69,13 +72,14 @@ def test_a_transcript_tells_the_plan_and_the_story() -> None:
 def test_unfolded_it_has_every_line() -> None:
     text = transcript(outcome(None), folded=False)
     assert text.startswith("clean: ")
-    assert len(text.split("STORY\n")[1].splitlines()) == len(LINES)
+    assert len(text.split("STORY\n")[1].splitlines()) == len(LINES) - 1, "sent and heard is one line"
 
 
 def test_folding_loses_no_line_and_crosses_nothing_that_happened() -> None:
-    folded = list(fold(LINES))
-    assert sum(times for _, times in folded) == len(LINES)
-    assert [line for line, _ in folded] == [LINES[0], LINES[1], LINES[2], *LINES[5:]]
+    lines = without_departures(LINES)
+    folded = list(fold(lines))
+    assert sum(times for _, times in folded) == len(lines) == len(LINES) - 1
+    assert [line for line, _ in folded] == [lines[0], lines[1], lines[2], *lines[5:]]
 
 
 def test_what_came_long_before_is_not_folded_with_what_came_late() -> None:

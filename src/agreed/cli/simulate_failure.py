@@ -17,6 +17,7 @@ import msgspec
 from agreed.cli.simulate_progress import Files
 from agreed.errors import ConfigurationError
 from agreed.sim.campaign import DID_NOT_END, WORKER_DIED, Played
+from agreed.sim.diagram import drawn
 from agreed.sim.outcome import Outcome
 from agreed.sim.plan import Plan
 from agreed.sim.run import run
@@ -74,6 +75,7 @@ def write(outcome: Outcome, directory: Path, say: Callable[[str], None]) -> File
     command = f"agreed simulate --plan {plan}"
     plan.write_bytes(msgspec.json.format(msgspec.json.encode(outcome.plan)) + b"\n")
     text.write_text(transcript(outcome, command=command), encoding="utf-8")
+    page.write_text(drawn(outcome, title=command), encoding="utf-8")
     say(f"  {command}")
     say(f"  what happened: {text}, drawn: {page}")
     return Files(str(plan), str(text), str(page))

@@ -116,7 +116,7 @@ class Peers:
         self._network.send(connection, self._last_frame)
         trace = self._node.world.trace
         if trace.telling:
-            self._node.cluster.story.sent(self._node, name, message)
+            self._node.cluster.story.sent(self._node, name, message, self._last_frame)
 
     def answered(self, connection: Connection, data: bytes) -> None:
         """The far end of a connection that we dialled has said something: its hello, or nothing we want."""
@@ -161,6 +161,8 @@ class Peers:
                 if isinstance(message, Hello | HelloReply | OperatorHello):
                     self._network.reset(connection)
                     return
+                if node.world.trace.telling:
+                    node.cluster.story.heard(node, peer, message, data)
                 node.heard(peer, message)
             elif not isinstance(message, Hello) or not self._greet(connection, message):
                 self._network.close(connection, node)

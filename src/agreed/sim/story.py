@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 class Story:
     def __init__(self, world: World) -> None:
         self._world = world
+        self._sent: dict[tuple[str, int], tuple[int, bytes]] = {}
+        """(To whom, which object the frame is) -> when, and the frame: kept, so no other is that object."""
 
-    def sent(self, node: Node, target: str, message: object) -> None:
-        trace = self._world.trace
-        trace.tell(self._world.now, "sent", node.name, told(message), target)
+    def sent(self, node: Node, target: str, message: object, frame: bytes) -> None:
+        now = self._world.now
+        self._sent[target, id(frame)] = now, frame
+        self._world.trace.tell(now, "sent", node.name, told(message), target)
 
-    def heard(self, node: Node, source: str, message: object, began: int) -> None:
+    def heard(self, node: Node, source: str, message: object, frame: bytes) -> None:
+        """However late, and however often."""
+        began, _ = self._sent.get((node.name, id(frame)), (None, b""))
         self._world.trace.tell(self._world.now, "message", source, told(message), node.name, began)
 
     def state(self, node: Node, raft: Raft, before: tuple[int, int, int, bool, str | None]) -> None:

@@ -22,8 +22,8 @@ ALARM, FRAME, SERVER_BYTES, CLIENT_BYTES, SAVED, FILE_JOB, CONNECTED, CLOSED, FA
 class Line(msgspec.Struct, frozen=True):
     """One line of the story.
 
-    kind            "message", "state", "disk", "fault", "mended", "up", "down", "call", "return", "log", or
-                    "broken"
+    kind            "sent", "message" (when it is heard), "state", "disk", "fault", "mended", "up", "down",
+                    "call", "return", "log", or "broken"
     who, other      nodes or clients; of a message the sender and the receiver
     began_us        of a message: when it was sent; of others the same as `at_us`
     at_us           microseconds of virtual time

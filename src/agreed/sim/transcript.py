@@ -6,9 +6,9 @@
     PLAN      what of it was tried: nodes, clients, every fault and every request with its time
     STORY     one line for each thing that happened:  seconds  who  what
 
-Of a message the line stands where it arrived, and says when it was sent.  Rows of lines that differ in
-nothing but their time (heartbeats, mostly) are told once, with how many there were: what is left is what a
-reader wants to follow.
+Of a message the line stands where it was heard, and says when it was sent; of one that nobody heard, where
+it was sent.  Rows of lines that differ in nothing but their time (heartbeats, mostly) are told once, with how
+many there were: what is left is what a reader wants to follow.
 """
 from __future__ import annotations
 
@@ -57,11 +57,13 @@ def fault_line(fault: Fault) -> str:
 
 
 def story(outcome: Outcome, folded: bool) -> Iterator[str]:
-    lines = outcome.transcript
+    lines = without_departures(outcome.transcript)
     width = max((len(_who(line)) for line in lines), default=0)
     for line, times in fold(lines) if folded else ((line, 1) for line in lines):
         again = f"   (and {times - 1} more like it)" if times > 1 else ""
         sent = f"   sent {seconds(line.began_us)}" if line.kind == "message" else ""
+        if line.kind == "sent":
+            sent = "   and nobody heard it"
         yield f"{seconds(line.at_us):>12}  {_who(line):<{width}}  {_shout(line)}{line.text}{sent}{again}"
 
 
@@ -72,6 +74,16 @@ def _who(line: Line) -> str:
 def _shout(line: Line) -> str:
     """What a reader looks for when skimming."""
     return f"{line.kind.upper()} " if line.kind in ("fault", "mended", "broken") else ""
+
+
+def without_departures(lines: Sequence[Line]) -> list[Line]:
+    """Each message once for each time it was heard, or where it was sent if it never was."""
+    heard = {(line.who, line.other, line.text, line.began_us) for line in lines if line.kind == "message"}
+    return [
+        line
+        for line in lines
+        if line.kind != "sent" or (line.who, line.other, line.text, line.at_us) not in heard
+    ]
 
 
 NEAR = 12
@@ -86,13 +98,13 @@ def fold(lines: Sequence[Line]) -> Iterable[tuple[Line, int]]:
     come before what it came after.
     """
     told: list[tuple[Line, int]] = []
-    open_rows: dict[tuple[str, str, str], int] = {}
+    open_rows: dict[tuple[str, str, str, str], int] = {}
     for line in lines:
-        if line.kind != "message":
+        if line.kind not in ("message", "sent"):
             open_rows.clear()
             told.append((line, 1))
             continue
-        key = (line.who, line.other, line.text)
+        key = (line.kind, line.who, line.other, line.text)
         place = open_rows.get(key)
         if place is not None and len(told) - place <= NEAR:
             told[place] = (told[place][0], told[place][1] + 1)
