@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-import socket
 import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
 
+from agreed.torture.processes import free_ports
 from bench.four_letter import ServerState, ask_state
 from bench.generator import CannotMeasure
-from bench.processes import ServerProcess, Usage
+from bench.processes import MeasuredProcess, Usage
 from bench.systems import NODES, NodePorts, System
 
-# Below the range from which Linux draws the ports of outgoing connections, which could take one meanwhile.
-PORT_RANGE = (20_000, 32_000)
 START_PATIENCE_S = 60.0
 
 
@@ -26,8 +23,8 @@ class Cluster:
     def __init__(self, system: System, keep_below: Path | None = None) -> None:
         self.system = system
         self.root = Path(tempfile.mkdtemp(prefix=f"bench-{system.name}-", dir=keep_below))
-        self.ports = free_ports()
-        self.processes: list[ServerProcess] = []
+        self.ports = [NodePorts(*free_ports(3)) for _ in range(NODES)]
+        self.processes: list[MeasuredProcess] = []
 
     def __enter__(self) -> Cluster:
         try:
@@ -52,7 +49,8 @@ class Cluster:
         for number, directory in enumerate(self.directories):
             directory.mkdir(exist_ok=True)
             command = self.system.command(number, self.ports, directory)
-            self.processes.append(ServerProcess(command, directory / "output.log"))
+            log = directory / "output.log"
+            self.processes.append(MeasuredProcess(command, output=log, directory=directory))
         self.wait_until_serving(patience_s)
         return time.monotonic() - began
 
@@ -115,17 +113,3 @@ class Cluster:
         except ProcessLookupError:
             dead = next((process for process in self.processes if not process.running), self.processes[0])
             raise CannotMeasure(f"a node of {self.system.name} ended:\n{dead.last_words()}") from None
-
-
-def free_ports() -> list[NodePorts]:
-    found: list[int] = []
-    while len(found) < NODES * 3:
-        port = random.randrange(*PORT_RANGE)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return [NodePorts(*found[i : i + 3]) for i in range(0, len(found), 3)]

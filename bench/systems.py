@@ -22,11 +22,11 @@ import msgspec
 
 from agreed.cli.operator import status
 from agreed.errors import AgreedError
+from agreed.torture.systems.zookeeper import JARS, JAVA_LIBRARIES
 from bench.four_letter import ask_state
 from bench.generator import CannotMeasure
 
 NODES = 3
-JAVA_LIBRARIES = Path("/usr/share/java")
 LOGGING_CONFIGURATION = Path("/etc/zookeeper/conf_example")
 
 
@@ -111,20 +111,7 @@ class ZooKeeper:
 
     @staticmethod
     def _class_path() -> str:
-        """By hand: the manifest in Debian's jar names no netty-codec and no binding for its logging."""
-        netty = ["buffer", "codec", "common", "handler", "resolver", "transport"]
-        netty += ["transport-native-epoll", "transport-native-unix-common"]
-        plain = [
-            "zookeeper",
-            "zookeeper-jute",
-            "slf4j-api",
-            "slf4j-log4j12",
-            "log4j-1.2",
-            "snappy-java",
-            "metrics-core",
-        ]
-        names = [*plain, *(f"netty-{part}" for part in netty)]
-        jars = [str(JAVA_LIBRARIES / f"{name}.jar") for name in names]
+        jars = [str(JAVA_LIBRARIES / f"{name}.jar") for name in JARS]
         return ":".join([str(LOGGING_CONFIGURATION), *jars])
 
 

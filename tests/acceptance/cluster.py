@@ -7,18 +7,15 @@ shown when something fails. Only processes that were started here are ever signa
 gone after `stop`.
 
 `Cluster` runs `agreed serve`; `ZooKeeperEnsemble` is the peer that our answers are compared with.  The peer
-is the one of the Debian package, or whatever the variable PEER_ZOOKEEPER_CLASSPATH holds.
+is the one that `agreed.torture.systems.zookeeper` finds.
 """
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import random
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +23,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from agreed.torture.processes import LOOPBACK, NotServing, ServerProcess, free_ports, last_lines
+from agreed.torture.systems.zookeeper import NOT_INSTALLED as NO_ZOOKEEPER
+from agreed.torture.systems.zookeeper import class_path as zookeeper_classpath
+
+__all__ = ["NO_ZOOKEEPER", "Cluster", "Node", "NotServing", "ZooKeeperEnsemble", "zookeeper_classpath"]
 
 SUPER_DIGEST = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
 """What makes `digest super:test` a super user."""
@@ -37,45 +40,6 @@ Server {
     user_jaasuser="jaas_password";
 };
 """
-
-LOOPBACK = "127.0.0.1"
-
-
-class NotServing(Exception):
-    """A deadline passed, or a process ended, before the ensemble did what was waited for."""
-
-
-class PortChooser:
-    """Free ports below the range from which the kernel draws the ports of outgoing connections.
-
-    A port out of that range could be taken by any client while its server is down, and the server
-    could not start again.
-    """
-
-    def __init__(self) -> None:
-        self._random = random.SystemRandom()
-        self._given: set[int] = set()
-
-    def choose(self) -> int:
-        for _ in range(1000):
-            port = self._random.randrange(12_000, 32_000)
-            if port not in self._given and self.is_free(port):
-                self._given.add(port)
-                return port
-        raise NotServing("no free port found")
-
-    @staticmethod
-    def is_free(port: int) -> bool:
-        with socket.socket() as probe:
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                return False
-        return True
-
-
-PORTS = PortChooser()
-
 
 def four_letter_word(port: int, word: bytes, timeout_s: float = 2.0) -> str:
     """What the server answers to `word` (`srvr`, `ruok`, ...); OSError where nobody listens."""
@@ -96,28 +60,17 @@ def wait_until(condition: Callable[[], bool], deadline_s: float, what: str) -> N
         time.sleep(0.02)
 
 
-def end_with_parent() -> None:
-    """Run in the child: the kernel kills it when we end, however we end (Linux; elsewhere `stop` must do)."""
-    if sys.platform == "linux":
-        parent_death_signal = 1
-        ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
-
-
 class Node:
     """One server process: its ports, its directory, and the ways to end it and to bring it back."""
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self.directory = directory
-        self.client_port = PORTS.choose()
-        self.peer_port = PORTS.choose()
-        self.election_port = PORTS.choose()
-        self.secure_port = PORTS.choose()
+        self.client_port, self.peer_port, self.election_port, self.secure_port = free_ports(4)
         self.data_directory = directory / "data"
         self.log_file = directory / "output.log"
         self.command: list[str] = []
-        self.process: subprocess.Popen[bytes] | None = None
-        self.frozen = False
+        self.process: ServerProcess | None = None
 
     @property
     def address(self) -> str:
@@ -125,62 +78,39 @@ class Node:
 
     @property
     def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and self.process.running
+
+    @property
+    def frozen(self) -> bool:
+        return self.process is not None and self.process.paused
 
     def start(self) -> None:
         assert not self.running, f"{self.name} runs already"
         self.data_directory.mkdir(parents=True, exist_ok=True)
-        with self.log_file.open("ab") as log:
-            log.write(f"--- {' '.join(self.command)}\n".encode())
-            log.flush()
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.directory,
-                start_new_session=True,
-                preexec_fn=end_with_parent,
-            )
-        self.frozen = False
+        self.process = ServerProcess(self.command, output=self.log_file, directory=self.directory)
 
     def kill(self) -> None:
         """SIGKILL: the process gets no chance to write or to say anything more."""
-        self._end(signal.SIGKILL, 10)
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
 
     def terminate(self, deadline_s: float = 20) -> int:
         """SIGTERM, and wait; returns the exit code.  SIGKILL and an exception where it does not end."""
-        return self._end(signal.SIGTERM, deadline_s)
-
-    def _end(self, number: signal.Signals, deadline_s: float) -> int:
-        process = self.process
-        if process is None:
-            return 0
-        if process.poll() is None:
-            process.send_signal(number)
-            if self.frozen:
-                process.send_signal(signal.SIGCONT)
-        try:
-            code = process.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-            raise NotServing(f"{self.name} did not end within {deadline_s:.0f} s of {number.name}") from None
-        finally:
-            self.process = None
-            self.frozen = False
+        process, self.process = self.process, None
+        code = process.end(deadline_s) if process is not None else 0
+        if code == -signal.SIGKILL:
+            raise NotServing(f"{self.name} did not end within {deadline_s:.0f} s of SIGTERM")
         return code
 
     def freeze(self) -> None:
         """SIGSTOP: the process stands still, its connections stay open and say nothing."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        self.frozen = True
+        self.process.pause()
 
     def thaw(self) -> None:
         assert self.process is not None
-        self.process.send_signal(signal.SIGCONT)
-        self.frozen = False
+        self.process.resume()
 
     def srvr(self) -> str | None:
         """The answer to `srvr`, or None where the node does not answer."""
@@ -199,19 +129,12 @@ class Node:
         return None
 
     def resident_bytes(self) -> int:
-        """VmRSS of the process."""
+        """The memory of the process."""
         assert self.process is not None
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise NotServing(f"{self.name} has no memory any more")
+        return self.process.resident_bytes()
 
     def log_tail(self, lines: int = 40) -> str:
-        try:
-            text = self.log_file.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return "(no output)"
-        return "\n".join(text.splitlines()[-lines:])
+        return last_lines(self.log_file, lines) or "(no output)"
 
 
 class Ensemble:
@@ -349,26 +272,6 @@ class Cluster(Ensemble):
             *self._options,
         ]
 
-
-DEBIAN_JARS = (
-    *("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-log4j12", "log4j-1.2"),
-    *("netty-buffer", "netty-codec", "netty-common", "netty-handler", "netty-resolver", "netty-transport"),
-    *("netty-transport-native-epoll", "netty-transport-native-unix-common"),
-)
-
-
-def zookeeper_classpath() -> str | None:
-    """The class path of the peer, or None where there is none (or no java)."""
-    if shutil.which("java") is None:
-        return None
-    given = os.environ.get("PEER_ZOOKEEPER_CLASSPATH")
-    if given:
-        return given
-    jars = [Path("/usr/share/java") / f"{name}.jar" for name in DEBIAN_JARS]
-    return ":".join(map(str, jars)) if all(jar.exists() for jar in jars) else None
-
-
-NO_ZOOKEEPER = "ZooKeeper is not installed (Debian package `zookeeper`, or PEER_ZOOKEEPER_CLASSPATH)"
 
 LOG4J_TEXT = """\
 log4j.rootLogger=WARN, CONSOLE

@@ -21,7 +21,7 @@ from typing import Any
 import jks  # type: ignore[import-untyped]
 from kazoo.testing import common
 
-from tests.acceptance.cluster import end_with_parent
+from agreed.torture.processes import end_with_parent
 
 LOOPBACK = "127.0.0.1"
 STORE_PASSWORD = "apassword"

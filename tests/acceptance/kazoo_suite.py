@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.cluster import NO_ZOOKEEPER, PORTS, end_with_parent, zookeeper_classpath
+from agreed.torture.processes import end_with_parent, free_ports, is_free
+from tests.acceptance.cluster import NO_ZOOKEEPER, zookeeper_classpath
 
 # Seconds that each module took beside a real ZooKeeper: only for sharing out the work evenly.
 MODULES = {
@@ -174,9 +175,9 @@ def port_offsets(workers: int) -> list[int]:
     """For each worker the first of thirty free ports in a row."""
     offsets: list[int] = []
     while len(offsets) < workers:
-        offset = PORTS.choose() // 100 * 100
+        offset = free_ports(1)[0] // 100 * 100
         clear = all(abs(offset - other) >= 100 for other in offsets)
-        if clear and all(PORTS.is_free(port) for port in range(offset, offset + 30)):
+        if clear and all(is_free(port) for port in range(offset, offset + 30)):
             offsets.append(offset)
     return offsets
 

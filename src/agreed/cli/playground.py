@@ -13,43 +13,23 @@ not them, and they end in order and not all at once; leaving the context ends ev
 """
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import itertools
-import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import msgspec
 
 from agreed.cli.operator import NoAnswer, status
-from agreed.errors import AgreedError
+from agreed.torture.processes import LOOPBACK, NotServing, ServerProcess, free_ports, is_free, last_lines
 from agreed.wire.peer.messages import StatusReply
 
-LOOPBACK = "127.0.0.1"
-
-STOP_WITHIN_S = 10.0
-"""A node that has not ended this long after SIGTERM is killed."""
+__all__ = ["NotServing", "Place", "Playground", "free_ports", "is_free"]
 
 POLL_S = 0.02
-
-LIBC = ctypes.CDLL(None)
-PARENT_DEATH_SIGNAL = 1
-"""`PR_SET_PDEATHSIG` of prctl(2)."""
-
-
-class NotServing(AgreedError):
-    """The nodes did not come to serve within the time given, or one of them ended."""
-
-    surely_not_done = True
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -59,34 +39,6 @@ class Place(msgspec.Struct, frozen=True):
     peer_address: str
     client_address: str
     data: Path
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback which nobody listens on now; somebody may before we do.
-
-    They lie below the range from which systems draw the ports of outgoing connections: a client could be
-    given the port of a node that is down for a moment, and the node could not come back."""
-    candidates = random.sample(range(12_000, 32_000), 2_000)
-    found = list(itertools.islice(filter(is_free, candidates), count))
-    if len(found) < count:
-        raise NotServing("no free ports were found")
-    return found
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens at this port of loopback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
-
-
-def _end_with_parent() -> None:
-    """Run in the new process: the kernel ends it when we end, however we end."""
-    LIBC.prctl(PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 class Playground:
@@ -114,7 +66,7 @@ class Playground:
             )
             for number, (client, peer) in enumerate(zip(clients, peers, strict=True), start=1)
         }
-        self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.processes: dict[str, ServerProcess] = {}
         self._founders = tuple(self.places)
         self._flags = list(flags)
         self._output = output
@@ -157,24 +109,10 @@ class Playground:
         command = [sys.executable, "-m", "agreed", "serve", "--name", name, "--data", str(place.data)]
         command += ["--peers", peers, "--zookeeper", place.client_address, *self._flags]
         command += ["--join"] if join else []
-        place.data.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.ExitStack() as opened:
-            stdout: IO[str] | int | None = None
-            if self._output == "pipe":
-                stdout = subprocess.PIPE
-            elif self._output == "file":
-                stdout = opened.enter_context(self.log_of(name).open("a", encoding="utf-8"))
-            self.processes[name] = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=subprocess.STDOUT if stdout is not None else None,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-                env={key: value for key, value in os.environ.items() if not key.startswith("AGREED_")},
-            )
+        outputs = {"inherit": None, "pipe": subprocess.PIPE, "file": self.log_of(name)}
+        self.processes[name] = ServerProcess(
+            command, output=outputs[self._output], last_signal=signal.SIGTERM
+        )
 
     def start_all(self) -> None:
         for name in self.places:
@@ -185,21 +123,14 @@ class Playground:
 
     def kill(self, name: str) -> None:
         """As if its power went: no farewell, nothing flushed."""
-        self.processes[name].send_signal(signal.SIGKILL)
-        self.processes[name].wait()
+        self.processes[name].kill()
 
     def stop_all(self) -> None:
         """Ask every node to end, then make sure of it."""
-        running = [process for process in self.processes.values() if process.poll() is None]
-        for process in running:
+        for process in self.processes.values():
             process.terminate()
-        deadline = time.monotonic() + STOP_WITHIN_S
-        for process in running:
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for process in self.processes.values():
+            process.end()
 
     def status_of(self, name: str, timeout_s: float = 1.0) -> StatusReply | None:
         """How the node sees itself; None while it does not answer."""
@@ -236,8 +167,5 @@ class Playground:
             time.sleep(POLL_S)
 
     def _last_words(self, name: str) -> str:
-        log = self.log_of(name)
-        if self._output != "file" or not log.exists():
-            return ""
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-        return "; its last words:\n    " + "\n    ".join(lines)
+        words = last_lines(self.log_of(name), 8) if self._output == "file" else ""
+        return "; its last words:\n    " + words.replace("\n", "\n    ") if words else ""

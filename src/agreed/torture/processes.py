@@ -23,7 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -108,7 +108,7 @@ class ServerProcess(subprocess.Popen[str]):
                 errors="replace",
                 cwd=directory,
                 start_new_session=True,
-                preexec_fn=_to_end_with_parent(last_signal),
+                preexec_fn=lambda: end_with_parent(last_signal),
                 env={**inherited, **(environment or {})},
             )
 
@@ -165,8 +165,8 @@ def last_lines(file: Path, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _to_end_with_parent(last_signal: signal.Signals) -> Callable[[], None] | None:
-    """Run in the new process, before it becomes the server (Linux; elsewhere its starter must end it)."""
-    if sys.platform != "linux":
-        return None
-    return lambda: _LIBC.prctl(_PARENT_DEATH_SIGNAL, last_signal)
+def end_with_parent(last_signal: signal.Signals = signal.SIGKILL) -> None:
+    """To be run in a new process before it becomes a server: the kernel will send it that signal when the
+    thread that started it is gone (Linux; elsewhere whoever started it must end it)."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PARENT_DEATH_SIGNAL, last_signal)

@@ -1,7 +1,7 @@
 """Members that are taken out and taken in again, and leadership that is handed over: with `agreed member`.
 
-A node that was thrown out, or lost its disk, comes back with an empty directory, is added as a learner, and is
-promoted once it has caught up.  Other faults go on meanwhile, so every command may fail or be left without
+A node that was thrown out, or lost its disk, comes back with an empty directory, is added as a learner, and
+is promoted once it has caught up.  Other faults go on meanwhile, so every command may fail or be left without
 an answer; it is repeated until the node votes again, also after everything else is healed.
 """
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A transaction reads the lists it is about at one moment, and writes all of them if nobody has changed any of
 them meanwhile (`multi` with the versions that were read; etcd: a transaction with comparisons).  One that
-only reads is one request.  Every element is appended once, so the lists themselves say in which order it happened.
+only reads is one request.  Every element is appended once, so the lists themselves say in which order it
+happened.
 """
 from __future__ import annotations
 
