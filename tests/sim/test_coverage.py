@@ -26,7 +26,7 @@ def test_marks_say_how_often_in_how_many_runs_and_where_first() -> None:
 def test_what_was_never_reached_is_told() -> None:
     coverage = three_runs()
     assert coverage.never() == coverage.report().never == ["joint configuration", "full disk"]
-    assert "2 of 3 marks" in coverage.line()
+    assert coverage.line() == "2 marks (2 never), 3 transitions"
 
 
 def test_the_table_is_summed_and_sorted() -> None:

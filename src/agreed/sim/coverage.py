@@ -83,9 +83,8 @@ class Coverage:
 
     def line(self) -> str:
         """For somebody who watches: how many of the marks, and how many cells of the table."""
-        reached = len(self.times)
-        of_known = f"{reached} of {max(len(self.known), reached)}"
-        return f"{of_known} marks, {len(self.table)} transitions"
+        missing = f" ({len(self.never())} never)" if self.never() else ""
+        return f"{len(self.times)} marks{missing}, {len(self.table)} transitions"
 
     def text(self) -> str:
         """Both accounts as tables of text, for a terminal or a page."""

@@ -12,6 +12,7 @@ many there were: what is left is what a reader wants to follow.
 """
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from agreed.sim.outcome import Outcome
@@ -86,6 +87,9 @@ def without_departures(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
+_COUNTED = re.compile(r"\bround \d+")
+"""What grows with every heartbeat, and nobody wants to read."""
+
 NEAR = 12
 """Among so many lines before it a line is looked for that says the same: heartbeats go to several nodes, and
 answers come between them."""
@@ -104,7 +108,7 @@ def fold(lines: Sequence[Line]) -> Iterable[tuple[Line, int]]:
             open_rows.clear()
             told.append((line, 1))
             continue
-        key = (line.kind, line.who, line.other, line.text)
+        key = (line.kind, line.who, line.other, _COUNTED.sub("", line.text))
         place = open_rows.get(key)
         if place is not None and len(told) - place <= NEAR:
             told[place] = (told[place][0], told[place][1] + 1)
