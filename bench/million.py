@@ -64,11 +64,16 @@ class Memory(msgspec.Struct, frozen=True):
     live_heap_kib: int | None
 
 
-class Tail(msgspec.Struct, frozen=True):
-    """p99.9 with and without a snapshot being written anywhere; None where no slice was of that kind."""
+class Pair(msgspec.Struct, frozen=True):
+    """One percentile without and with a snapshot being written anywhere; None: no slice was of that kind."""
 
     without_us: float | None
     with_us: float | None
+
+
+class Tail(msgspec.Struct, frozen=True):
+    p99: Pair
+    p999: Pair
     max_us: float
     slices_with: int
     slices: int
@@ -211,8 +216,8 @@ def tail_of(result: LoadResult, snapshots: Sequence[SnapshotSeen]) -> Tail:
     during = [each for each in result.slices if meets(each)]
     quiet = [each for each in result.slices if not meets(each)]
     return Tail(
-        without_us=percentile_us(quiet, 0.999),
-        with_us=percentile_us(during, 0.999),
+        p99=Pair(percentile_us(quiet, 0.99), percentile_us(during, 0.99)),
+        p999=Pair(percentile_us(quiet, 0.999), percentile_us(during, 0.999)),
         max_us=result.max_us,
         slices_with=len(during),
         slices=len(result.slices),
@@ -256,8 +261,10 @@ def _column(of: Outcome, plan: Plan) -> dict[str, str]:
         "a snapshot takes (median / longest), s": (
             f"{statistics.median(spans):.1f} / {max(spans):.1f}" if spans else "-"
         ),
-        "read p99.9 without / with a snapshot, ms": _pair(of.reads),
-        "write p99.9 without / with a snapshot, ms": _pair(of.writes),
+        "read p99 without / with a snapshot, ms": _pair(of.reads.p99),
+        "read p99.9 without / with a snapshot, ms": _pair(of.reads.p999),
+        "write p99 without / with a snapshot, ms": _pair(of.writes.p99),
+        "write p99.9 without / with a snapshot, ms": _pair(of.writes.p999),
         "longest read / write, ms": f"{of.reads.max_us / 1000:.1f} / {of.writes.max_us / 1000:.1f}",
         "requests lost or failed in the tail": str(
             sum(each.errors + each.unanswered + each.unsent for each in (of.read_load, of.write_load))
@@ -268,9 +275,9 @@ def _column(of: Outcome, plan: Plan) -> dict[str, str]:
     }
 
 
-def _pair(tail: Tail) -> str:
+def _pair(pair: Pair) -> str:
     without, during = (
-        "-" if value is None else f"{value / 1000:.1f}" for value in (tail.without_us, tail.with_us)
+        "-" if value is None else f"{value / 1000:.1f}" for value in (pair.without_us, pair.with_us)
     )
     return f"{without} / {during}"
 

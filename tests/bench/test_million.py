@@ -6,24 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.generator import Slice
-from bench.million import tail_of
+from bench.million import Pair, tail_of
 from bench.snapshot_watch import SnapshotSeen, SnapshotWatch
 
 from tests.bench.examples import a_result
 
 
 def test_slices_are_told_apart_by_whether_a_snapshot_was_written_meanwhile() -> None:
-    slices = [Slice(n, n + 1, [(10.0 * (n + 1), 1000)]) for n in range(6)]
+    slices = [Slice(n, n + 1, [(10.0 * (n + 1), 995), (900.0, 5)]) for n in range(6)]
     snapshot = SnapshotSeen(node=0, from_s=2.5, to_s=3.2, bytes=100)
     tail = tail_of(a_result(slices=slices), [snapshot])
     assert (tail.slices_with, tail.slices) == (2, 6)
-    assert tail.with_us == 40.0  # the slices from 2 to 4
-    assert tail.without_us == 60.0
+    assert tail.p99 == Pair(without_us=60.0, with_us=40.0), "with: the slices from 2 to 4"
+    assert tail.p999 == Pair(without_us=900.0, with_us=900.0)
 
 
 def test_without_a_snapshot_there_is_nothing_to_compare() -> None:
     tail = tail_of(a_result(slices=[Slice(0, 1, [(10.0, 5)])]), [])
-    assert (tail.with_us, tail.without_us) == (None, 10.0)
+    assert tail.p99 == tail.p999 == Pair(without_us=10.0, with_us=None)
 
 
 def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:

@@ -38,7 +38,7 @@ from agreed.errors import AgreedError, ConfigurationError, DiskFailed
 from agreed.node import clock, telemetry
 from agreed.node.config import Config
 from agreed.node.dial import Peers
-from agreed.node.listen import ClientProtocol, PeerProtocol, server_context
+from agreed.node.listen import FIRST_WORD_TIMEOUT_S, ClientProtocol, PeerProtocol, server_context
 from agreed.node.shell import Shell
 from agreed.node.values import split_address
 from agreed.replica.founding import Founding
@@ -294,7 +294,12 @@ async def _listen(
 ) -> asyncio.Server:
     host, port = split_address(address)
     try:
-        return await loop.create_server(factory, host, port, ssl=context)
+        if context is None:
+            return await loop.create_server(factory, host, port)
+        # Who connects and never says anything would else be kept for a minute.
+        return await loop.create_server(
+            factory, host, port, ssl=context, ssl_handshake_timeout=FIRST_WORD_TIMEOUT_S
+        )
     except OSError as error:
         raise ConfigurationError(f"cannot listen at {address}: {error}") from error
 
