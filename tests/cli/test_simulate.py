@@ -70,11 +70,13 @@ def test_a_plan_from_a_file_is_played(run_here: CliRunner) -> None:
 
 def test_what_is_said_of_a_clean_campaign(run_here: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     faked(monkeypatch, "good")
-    result = simulated(run_here, "--seeds", "10..12", "--profile", "disk", "--profile", "clock")
+    result = simulated(run_here, "--seeds", "10..12", "--profile", "disk", "--profile", "clock", "--coverage")
     assert result.exit_code == 0
     assert "6 runs from seed 10: all clean" in result.stdout
     assert re.search(r"[\d,.]+ seeds/s, [\d,]+ events/s per core, 6.0s simulated", result.stdout)
     assert "never reached: " in result.stdout
+    assert re.search(r"^even +4 +4 +66.7 % +disk 10$", result.stdout, re.MULTILINE)
+    assert re.search(r"^leader +AppendEntriesReply +taken 66$", result.stdout, re.MULTILINE)
 
 
 def test_a_failure_is_one_line_that_plays_it_again_and_three_files(

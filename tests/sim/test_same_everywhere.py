@@ -1,6 +1,6 @@
 """The same seed is the same run in any process: whatever its hash seed, whatever was played in it before.
 
-`AGREED_OTHER_PYTHON` names another interpreter (another version, say) that has the dependencies of this
+`OTHER_PYTHON` names another interpreter (another version, say) that has the dependencies of this
 package; then it is compared as well.
 """
 from __future__ import annotations
@@ -52,9 +52,9 @@ def test_hash_seeds_and_what_was_played_before_do_not_matter() -> None:
     assert hash_in(sys.executable, "4711", backwards=True) == first
 
 
-@pytest.mark.skipif("AGREED_OTHER_PYTHON" not in os.environ, reason="AGREED_OTHER_PYTHON names no interpreter")
+@pytest.mark.skipif("OTHER_PYTHON" not in os.environ, reason="OTHER_PYTHON names no interpreter")
 def test_the_version_of_python_does_not_matter() -> None:
-    assert hash_in(os.environ["AGREED_OTHER_PYTHON"], "0") == hash_in(sys.executable, "0")
+    assert hash_in(os.environ["OTHER_PYTHON"], "0") == hash_in(sys.executable, "0")
 
 
 def test_the_hash_is_of_what_happened() -> None:

@@ -68,6 +68,7 @@ class Asked(msgspec.Struct, frozen=True):
     dask: str | None
     failures_most: int
     output: Path
+    coverage: bool
     in_json: bool
 
     @property
@@ -104,7 +105,7 @@ def play(asked: Asked) -> int:
     found = report(campaign, code_hash(), asked.first_seed, seconds, workers)
     if campaign.failed:
         found = with_files(found, campaign, asked)
-    click.echo(as_json(found)) if asked.in_json else say(found, campaign)
+    click.echo(as_json(found)) if asked.in_json else say(found, campaign, coverage=asked.coverage)
     return REFUSED if campaign.failed else 0
 
 
@@ -165,6 +166,7 @@ def checked(
     dask: str | None,
     failures_most: int,
     output: str,
+    coverage: bool,
     in_json: bool,
 ) -> Asked:
     """Raises what click tells as a misuse."""
@@ -184,6 +186,7 @@ def checked(
         dask,
         failures_most,
         Path(output),
+        coverage,
         in_json,
     )
 
@@ -215,6 +218,7 @@ def checked(
 @click.option(
     "--output", default=".", show_default=True, metavar="DIRECTORY", help="Where files on failures are put."
 )
+@click.option("--coverage", is_flag=True, help="Tell what was reached, how often, and where first.")
 @click.option("--json", "in_json", is_flag=True, help="For programs: the report as JSON.")
 def command(
     seed: int | None,
@@ -227,6 +231,7 @@ def command(
     plan: str | None,
     trace: str | None,
     output: str,
+    coverage: bool,
     in_json: bool,
 ) -> None:
     """Play clusters in simulation, with faults, each from its seed; judge what their clients saw.
@@ -243,7 +248,9 @@ def command(
     if plan is not None:
         code = play_written(Path(plan), trace, in_json)
     else:
-        asked = checked(seed, seeds, profiles, minutes, workers, dask, failures_most, output, in_json)
+        asked = checked(
+            seed, seeds, profiles, minutes, workers, dask, failures_most, output, coverage, in_json
+        )
         if trace is not None:
             Path(trace).write_text(told(asked.first_seed, asked.profiles[0]), encoding="utf-8")
         code = play(asked)

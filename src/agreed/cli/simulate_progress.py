@@ -193,7 +193,7 @@ class Progress:
         )
 
 
-def say(found: Report, campaign: Campaign) -> None:
+def say(found: Report, campaign: Campaign, *, coverage: bool) -> None:
     """The report for a reader, on standard output."""
     clean = "all clean" if not found.failures else f"{len(found.failures)} FAILED"
     click.echo(f"{found.runs:,} runs from seed {found.first_seed}: {clean}")
@@ -208,3 +208,5 @@ def say(found: Report, campaign: Campaign) -> None:
     if found.coverage.never:
         click.echo(f"  never reached: {', '.join(found.coverage.never)}")
     click.echo(f"  trace hash {found.trace_hash} (code {found.code})")
+    if coverage:
+        click.echo(f"\n{campaign.coverage.text()}")
