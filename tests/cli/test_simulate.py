@@ -38,9 +38,9 @@ def faked(monkeypatch: pytest.MonkeyPatch, player: str) -> None:
 
 
 def test_a_run_is_its_seed_on_one_process_or_two(run_here: CliRunner) -> None:
+    asked = ("--seeds", "1..4", "--profile", "network", "--json")
     one, two = (
-        json.loads(simulated(run_here, "--seeds", "1..4", "--workers", workers, "--json").stdout)
-        for workers in ("1", "2")
+        json.loads(simulated(run_here, *asked, "--workers", workers).stdout) for workers in ("1", "2")
     )
     assert (one["runs"], one["failures"]) == (4, [])
     for field in ("trace_hash", "simulated_ms", "coverage", "code"):
