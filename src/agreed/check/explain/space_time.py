@@ -1,7 +1,7 @@
 """A space-time diagram (Lamport 1978): a lane for each node, time downwards, an arrow for each message.
 
 It is for runs of which one knows who said what to whom and when: the failing run of a simulator, above all.
-One HTML page, as self-contained as `explain.page`.  A reader can hide kinds of messages (heartbeats), point at
+One HTML page, as self-contained as `explain.page`.  A reader can hide kinds of messages (heartbeats), choose
 an event to see what may have caused it and what it may have caused (the relation "happened before": down the
 lanes, along the arrows), and hide everything else.
 
