@@ -3,12 +3,12 @@
     watches(records, written)     watches that see every change: streams, feeds, persistent watches
     one_shot(records, written)    ZooKeeper's watches, which are used up by one event
 
-Both take what reached the watchers and what was written (`records`, `one_shot`), both give a verdict; for the
+Both take what reached the watchers and what was written (`records`, `one_event`) and give a verdict; for the
 first, `picture` makes a history of it that can be drawn.
 """
 from __future__ import annotations
 
-from agreed.check.watches.one_shot import (
+from agreed.check.watches.one_event import (
     FiredKind,
     Forgotten,
     OneShotRecord,

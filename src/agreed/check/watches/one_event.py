@@ -211,15 +211,14 @@ class _Client:
 
     def set(self, place: int, record: WatchSet) -> None:
         watched = (record.path, record.watches)
-        if not record.resumed:
-            self.saw(place, record.seen)
+        self.saw(place, record.seen)
         if watched in self.overdue:
             self._missed(watched)
-        if watched not in self.held:
-            self.held[watched] = held = _Held(place, record, *self.changes.using_up(record))
-            self.used.pop(watched, None)
-            if held.due is not None:
-                heappush(self.by_due, (held.due, place, watched))
+        # If it was set before and has not fired, nothing happened up to this reply: it is as if set now.
+        self.held[watched] = held = _Held(place, record, *self.changes.using_up(record))
+        self.used.pop(watched, None)
+        if held.due is not None:
+            heappush(self.by_due, (held.due, place, watched))
 
     def saw(self, place: int, revision: int) -> None:
         while self.by_due and self.by_due[0][0] <= revision:
