@@ -13,7 +13,7 @@ from agreed.consensus.machine import LoadChunk, Save, SaveChunk, SnapshotRejecte
 from agreed.disk.recovery import Recovered
 from agreed.disk.snapshot_work import SnapshotWork
 from agreed.disk.snapshots import SnapshotFile
-from agreed.errors import DiskFailed
+from agreed.errors import CorruptData, DiskFailed
 from agreed.replica import events
 from agreed.sim.disk import Job
 from agreed.sim.trace import FILE_JOB, SAVED
@@ -204,7 +204,11 @@ class Storage:
         if self._node.replica.machine.last_index:
             self._world.mark("snapshot over a log")
         self._call(lambda: self._wal.start_after(mark.index, mark.term))
-        pieces = list(self._snapshots.pieces(mark.index))
+        try:
+            pieces = list(self._snapshots.pieces(mark.index))
+        except (CorruptData, DiskFailed) as error:
+            self._node.disk_failed(str(error))
+            return
 
         def next_piece(position: int, _: object) -> None:
             if self._node.boot != self._boot:
