@@ -71,7 +71,7 @@ class _Search:
         self._progress = progress
         self._seen: set[int] = set()
         self._parents = array("q")
-        self._moves: tuple[array[int], array[int], array[int]] = (array("b"), array("q"), array("q"))
+        self._moves = array("q")
         self._began_at = self._told_at = time.monotonic()
         self._transitions = 0
         self._depth = 0
@@ -80,7 +80,7 @@ class _Search:
 
     def run(self) -> Report:
         beginning = self._cluster.beginning()
-        self._find(beginning, -1, (0, -1, -1))
+        self._find(beginning, -1, (0, 0, -1))
         frontier = [(0, beginning)]
         try:
             while frontier:
@@ -120,8 +120,7 @@ class _Search:
             return False
         self._seen.add(digest)
         self._parents.append(parent)
-        for column, value in zip(self._moves, move, strict=True):
-            column.append(value)
+        self._moves.append(_packed(move))
         return True
 
     def _look(self, waiting: int) -> bool:
@@ -154,8 +153,7 @@ class _Search:
         """From the beginning to this state and on to the violation."""
         moves = [violation.move]
         while self._parents[number] >= 0:
-            place, action, consumed = (column[number] for column in self._moves)
-            moves.append((place, action, consumed))
+            moves.append(_unpacked(self._moves[number]))
             number = self._parents[number]
         moves.reverse()
         return tuple(self._retell(moves, violation.after))
@@ -181,3 +179,12 @@ class _Found(Exception):
         super().__init__(number)
         self.number = number
         self.violation = violation
+
+
+def _packed(move: Move) -> int:
+    place, action, consumed = move
+    return place | action << 4 | (consumed + 1) << 32
+
+
+def _unpacked(packed: int) -> Move:
+    return packed & 15, packed >> 4 & 0xFFF_FFFF, (packed >> 32) - 1

@@ -91,11 +91,14 @@ class Cluster:
         self.scope = scope
         names = self.names = [f"n{number}" for number in range(1, scope.nodes + scope.spares + 1)]
         voters = tuple(Member(name, place, f"{name}:1") for place, name in enumerate(names, start=1))
-        self._player = Player(Members(voters[: scope.nodes]), config, machine)
+        members = Members(voters[: scope.nodes])
+        self._player = Player(members, config, machine, prompt_disks=scope.prompt_disks)
+        self._callers = frozenset(names[: scope.callers])
+        self._orders = _orders(names, self._callers) if symmetry else []
         self._place: dict[NodeId, int] = {name: place for place, name in enumerate(names)}
-        self.nodes: Numbers[Node] = Numbers(names, symmetry=symmetry)
-        self.messages: Numbers[tuple[NodeId, NodeId, object]] = Numbers(names, symmetry=symmetry)
-        self.ledgers: Numbers[Ledger] = Numbers(names, symmetry=symmetry)
+        self.nodes: Numbers[Node] = Numbers(self._orders)
+        self.messages: Numbers[tuple[NodeId, NodeId, object]] = Numbers(self._orders)
+        self.ledgers: Numbers[Ledger] = Numbers(self._orders)
         self.actions: list[Action] = []
         self.transitions: list[Transition] = []
         self._action_numbers: dict[Action | int, int] = {}
@@ -103,14 +106,13 @@ class Cluster:
         self._known: dict[tuple[int, int], Transition | None] = {}
         self._ledger_after: dict[tuple[int, int], int] = {}
         self._matching: set[tuple[int, int]] = set()
-        self._own: dict[int, list[tuple[int, str]]] = {}
+        self._options: dict[tuple[int, int], list[tuple[int, int]]] = {}
         self._arrivals: dict[int, tuple[int, int]] = {}
         self._budgets: list[Budget] = []
         self._budget_numbers: dict[Budget, int] = {}
         self._spent: dict[tuple[int, str], int] = {}
         self._trying: Move = (0, 0, -1)
-        self._symmetry = symmetry
-        self._orders: dict[tuple[int, ...], list[int]] = {}
+        self._ascending: dict[tuple[int, ...], list[int]] = {}
 
     @property
     def steps_of_machines(self) -> int:
@@ -128,35 +130,40 @@ class Cluster:
 
     # --- what may follow ---
 
-    def successors(self, state: State) -> Iterator[tuple[Move, State]]:
-        """Raises Violation."""
+    def successors(self, state: State) -> list[tuple[Move, State]]:
+        """Each with the move that leads there.  Raises Violation."""
         nodes, flying, _, budget = state
+        found: list[tuple[Move, State]] = []
         for place, node in enumerate(nodes):
-            for action, cost in self._own_actions(node):
-                left = budget if not cost else self._spend(budget, cost)
-                if left >= 0:
-                    yield from self._moves(state, (place, action, -1), left)
-            for action, left in self._client_actions(node, budget):
-                yield from self._moves(state, (place, action, -1), left)
+            options = self._options.get((node, budget))
+            if options is None:
+                options = self._options[node, budget] = list(self._make_options(node, budget))
+            for action, left in options:
+                self._follow(state, (place, action, -1), left, found)
         keeping = self._spend(budget, "duplicates")
         for message in flying:
-            place, action = self._arrival(message)
-            if self.nodes.objects[nodes[place]].raft is None:
-                continue
-            yield from self._moves(state, (place, action, message), budget)
-            if keeping >= 0:
-                yield from self._moves(state, (place, action, -1), keeping)
+            place, action = self._arrivals.get(message) or self._arrival(message)
+            if self.nodes.objects[nodes[place]].raft is not None:
+                self._follow(state, (place, action, message), budget, found)
+                if keeping >= 0:
+                    self._follow(state, (place, action, -1), keeping, found)
+        return found
 
-    def _moves(self, state: State, move: Move, budget: int) -> Iterator[tuple[Move, State]]:
+    def _follow(self, state: State, move: Move, budget: int, found: list[tuple[Move, State]]) -> None:
+        """Make this move, and find what it leads to: several states where messages have to be lost."""
         nodes, flying, ledger, _ = state
         place, action, consumed = move
+        before = nodes[place]
         self._trying = move
-        transition = self._transition(nodes[place], action)
+        try:
+            transition = self._known[before, action]
+        except KeyError:
+            transition = self._known[before, action] = self._make_transition(before, action)
         if transition is None:
             return
         after, sends = transition.after, transition.sends
-        if after == nodes[place] and not sends and consumed >= 0:
-            return  # as if it were lost; and what is lost need not be told from what is never delivered
+        if after == before and not sends:
+            return  # as if it were lost, and what is lost need not be told from what is never delivered
         changed = (*nodes[:place], after, *nodes[place + 1 :])
         ledger_after = self._ledger_after.get((ledger, transition.number))
         if ledger_after is None:
@@ -164,31 +171,30 @@ class Cluster:
         for other in changed:
             if other != after and (after, other) not in self._matching:
                 self._check_matching(after, other)
-        if consumed >= 0:
-            in_flight = sends.union(flying).difference((consumed,) if consumed not in sends else ())
-        elif sends:
-            in_flight = sends.union(flying)
-        else:
-            yield move, (changed, flying, ledger_after, budget)
+        if not sends:
+            kept = flying if consumed < 0 else tuple([each for each in flying if each != consumed])
+            found.append((move, (changed, kept, ledger_after, budget)))
             return
+        in_flight = sends.union([each for each in flying if each != consumed])
+        kept = tuple(sorted(in_flight))
         most = self.scope.messages
-        if len(in_flight) <= most:
-            yield move, (changed, tuple(sorted(in_flight)), ledger_after, budget)
+        if len(kept) <= most:
+            found.append((move, (changed, kept, ledger_after, budget)))
         else:
-            for kept in combinations(sorted(in_flight), most):
-                yield move, (changed, kept, ledger_after, budget)
+            found += [(move, (changed, some, ledger_after, budget)) for some in combinations(kept, most)]
 
-    def _own_actions(self, node: int) -> list[tuple[int, str]]:
-        """With what each costs, "" where it is free."""
-        known = self._own.get(node)
-        if known is None:
-            known = self._own[node] = list(self._make_own(self.nodes.objects[node]))
-        return known
+    def _make_options(self, node: int, budget: int) -> Iterator[tuple[int, int]]:
+        """What may happen to a node without a message, and the budget after that."""
+        for action, cost in self._make_own(self.nodes.objects[node]):
+            left = budget if not cost else self._spend(budget, cost)
+            if left >= 0:
+                yield action, left
+        yield from self._client_actions(node, budget)
 
     def _make_own(self, node: Node) -> Iterator[tuple[int, str]]:
         scope, raft = self.scope, node.raft
         for action in choices(node):
-            if isinstance(action, Tick) and node.fired >= scope.timers:
+            if isinstance(action, Tick) and (node.fired >= scope.timers or node.name not in self._callers):
                 continue
             yield self._action_number(action), "crashes" if isinstance(action, Crash) else ""
         if raft is None:
@@ -260,16 +266,9 @@ class Cluster:
         assert transition is not None
         return transition.after
 
-    def _transition(self, node: int, action: int) -> Transition | None:
+    def _make_transition(self, node_number: int, action_number: int) -> Transition | None:
         """None: it leads out of the scope."""
-        key = node, action
-        try:
-            return self._known[key]
-        except KeyError:
-            made = self._known[key] = self._make_transition(self.nodes.objects[node], self.actions[action])
-            return made
-
-    def _make_transition(self, node: Node, action: Action) -> Transition | None:
+        node, action = self.nodes.objects[node_number], self.actions[action_number]
         outcome = self._player.play(node, action)
         if outcome.broken is not None:
             raise Violation(outcome.broken, outcome.node, self._trying)
@@ -323,13 +322,13 @@ class Cluster:
         renaming gives the least.
         """
         nodes, flying, ledger, budget = state
-        if not self._symmetry:
+        if not self._orders:
             return state
         orbits = self.nodes.orbits
         ranks = tuple([orbits[node] for node in nodes])
-        renamings = self._orders.get(ranks)
+        renamings = self._ascending.get(ranks)
         if renamings is None:
-            renamings = self._orders[ranks] = _orders(ranks)
+            renamings = self._ascending[ranks] = self._ascending_orders(ranks)
         of_nodes, of_messages = self.nodes.classes, self.messages.classes
         of_ledger = self.ledgers.classes[ledger]
         least: State | None = None
@@ -341,11 +340,18 @@ class Cluster:
         assert least is not None
         return least
 
+    def _ascending_orders(self, ranks: tuple[int, ...]) -> list[int]:
+        """Which renamings put the nodes of these ranks in ascending order; where none does, all are tried."""
+        place, chosen = self._place, []
+        for which, order in enumerate(self._orders):
+            ranked = {place[name]: rank for name, rank in zip(order, ranks, strict=True)}
+            told = [ranked[position] for position in range(len(ranks))]
+            if told == sorted(told):
+                chosen.append(which)
+        return chosen or list(range(len(self._orders)))
 
-def _orders(ranks: tuple[int, ...]) -> list[int]:
-    """Which of the permutations put these in ascending order."""
-    return [
-        which
-        for which, order in enumerate(permutations(range(len(ranks))))
-        if all(ranks[order.index(place)] <= ranks[order.index(place + 1)] for place in range(len(ranks) - 1))
-    ]
+
+def _orders(names: list[NodeId], callers: frozenset[NodeId]) -> list[tuple[NodeId, ...]]:
+    """All in which the callers stay the callers."""
+    callers_are = [name in callers for name in names]
+    return [order for order in permutations(names) if [name in callers for name in order] == callers_are]

@@ -191,10 +191,13 @@ class Outcome(msgspec.Struct, frozen=True, eq=False):
 class Player:
     """Knows what every life of a node begins with, and how to lead one on."""
 
-    def __init__(self, members: Members, config: RaftConfig = CONFIG, machine: type[Raft] = Raft) -> None:
+    def __init__(
+        self, members: Members, config: RaftConfig, machine: type[Raft], *, prompt_disks: bool
+    ) -> None:
         self._members = members
         self._config = config
         self._machine = machine
+        self._prompt_disks = prompt_disks
 
     def born(self, name: NodeId) -> Node:
         """The first life."""
@@ -221,7 +224,7 @@ class Player:
                 return Outcome(_crashed(node, action))
             if isinstance(action, Restart):
                 return Outcome(self._start(node))
-            return _Turn(node).play(action)
+            return _Turn(node, prompt_disk=self._prompt_disks).play(action)
         except (AssertionError, AgreedError, LookupError, TypeError, AttributeError, ValueError) as problem:
             return Outcome(node, broken=str(problem) or type(problem).__name__)
 
@@ -238,8 +241,9 @@ def _crashed(node: Node, crash: Crash) -> Node:
 class _Turn:
     """One action on one machine, and all that its effects ask of the disk at once."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, prompt_disk: bool) -> None:
         assert node.raft is not None
+        self._prompt_disk = prompt_disk
         self._before = node
         self._was = (node.raft.term, type(node.raft.role))
         self._raft: Raft = clone(node.raft)
@@ -270,9 +274,7 @@ class _Turn:
                 assert self._raft.wake is not None
                 return TimePassed(max(self._raft.now, self._raft.wake))
             case DiskDone():
-                save, self._saving = self._saving[0], self._saving[1:]
-                self._disk = self._disk.with_save(save)
-                return Saved(save.serial)
+                return self._disk_done()
             case Install():
                 mark, self._installing = self._installing, None
                 assert mark is not None
@@ -296,6 +298,11 @@ class _Turn:
                 return PeerLost(peer)
             case _:
                 raise TypeError(action)
+
+    def _disk_done(self) -> Saved:
+        save, self._saving = self._saving[0], self._saving[1:]
+        self._disk = self._disk.with_save(save)
+        return Saved(save.serial)
 
     def _step(self, event: Event) -> None:
         """Step, take, and do what the effects say; what a disk answers at once is the same turn."""
@@ -325,6 +332,8 @@ class _Turn:
             self._save_chunk(piece)
         for load in effects.load_chunks:
             self._step(self._loaded(load))
+        while self._prompt_disk and self._saving:
+            self._step(self._disk_done())
 
     def _loaded(self, load: LoadChunk) -> ChunkLoaded:
         mark = self._disk.mark

@@ -6,8 +6,8 @@ another order.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import permutations
 from typing import Generic, TypeVar
 
 from agreed.sim.explore_graph import Form
@@ -18,10 +18,11 @@ _Numbered = TypeVar("_Numbered")
 
 
 class Numbers(Generic[_Numbered]):
-    def __init__(self, names: list[NodeId], *, symmetry: bool) -> None:
+    """`orders`: in which the names may be put, each a tuple of all of them, the first one as they are."""
+
+    def __init__(self, orders: Sequence[tuple[NodeId, ...]] = ()) -> None:
         self._exact = Form()
-        orders = permutations(names) if symmetry else iter(())
-        self._renamings = [Form(dict(zip(names, order, strict=True))) for order in orders]
+        self._renamings = [Form(dict(zip(orders[0], order, strict=True))) for order in orders]
         self._known: dict[bytes, int] = {}
         self._class_numbers: dict[bytes, int] = {}
         self.objects: list[_Numbered] = []

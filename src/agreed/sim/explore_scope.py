@@ -33,8 +33,12 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """Deliveries of a message that stays in flight."""
     messages: int = 3
     """In flight at most."""
-    timers: int = 2
+    timers: int = 1
     """How often a node's timer fires while it has one term and role."""
+    callers: int | None = None
+    """So many nodes have timers that fire, the others only answer; None: all."""
+    prompt_disks: bool = False
+    """A save is durable at once, so that no crash and no message finds it under way."""
     changes: tuple[MembersChange, ...] = ()
     """Changes of members, each asked once of any leader, in any order."""
     spares: int = 0
