@@ -64,3 +64,13 @@ def test_what_cannot_be_synced_is_told(kernel: KernelSync) -> None:
 def test_where_the_processor_is_unknown_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "abacus")
     assert KernelSync.make() is None
+
+
+def test_where_the_kernel_knows_the_call_and_not_this_use_of_it_there_is_none() -> None:
+    class Old(KernelSync):
+        def submit(self, descriptor: int) -> None:
+            raise OSError(22, "Invalid argument")
+
+    before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    assert Old.make() is None
+    assert before == (len(os.listdir("/proc/self/fd")) if before else 0), "nothing is left open"

@@ -20,6 +20,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import select
 import sys
 
 _NUMBERS = {
@@ -83,9 +84,25 @@ class KernelSync:
         if not sys.platform.startswith("linux") or numbers is None or sys.byteorder != "little":
             return None
         try:
-            return cls(numbers)
+            made = cls(numbers)
         except OSError:
             return None
+        if made._is_able():
+            return made
+        made.close()
+        return None
+
+    def _is_able(self) -> bool:
+        """An old kernel knows the call and not this use of it; better to learn that now than at a promise."""
+        descriptor = os.memfd_create("agreed-sync", os.MFD_CLOEXEC)
+        try:
+            self.submit(descriptor)
+            select.select([self], [], [])
+            return self.result() is None
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
 
     def fileno(self) -> int:
         return self._eventfd
