@@ -30,6 +30,9 @@ _NUMBERS = {
 }
 """System call numbers of io_setup, io_destroy, io_getevents and io_submit."""
 
+TRIAL_S = 5.0
+"""How long a sync of nothing may take before it is taken for one that never ends."""
+
 _FDSYNC = 3
 _NOTIFY_EVENTFD = 1
 
@@ -97,8 +100,8 @@ class KernelSync:
         descriptor = os.memfd_create("agreed-sync", os.MFD_CLOEXEC)
         try:
             self.submit(descriptor)
-            select.select([self], [], [])
-            return self.result() is None
+            done, _, _ = select.select([self], [], [], TRIAL_S)
+            return bool(done) and self.result() is None
         except OSError:
             return False
         finally:
