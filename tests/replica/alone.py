@@ -39,16 +39,16 @@ class Alone:
         settings: Settings | None = None,
         members: tuple[str, ...] = ("n1",),
         surroundings: Callable[[], Surroundings] = Surroundings,
+        founders: tuple[str, ...] | None = None,
     ) -> None:
-        founders = Members(
-            tuple(Member(name, number, f"{name}:1") for number, name in enumerate(members, start=1))
-        )
+        known = [Member(name, number, f"{name}:1") for number, name in enumerate(members, start=1)]
+        first = Members(tuple(member for member in known if founders is None or member.name in founders))
         self.now: Instant = 0
         self.saving = True
         self.unsaved: list[Save] = []
         self.effects: list[events.Effects] = []
         self.clients: dict[int, Client] = {}
-        raft = Raft("n1", founders, Ballot(0, None), None, [], RaftConfig(), Dice(), 0)
+        raft = Raft("n1", first, Ballot(0, None), None, [], RaftConfig(), Dice(), 0)
         self.replica = Replica(
             "n1",
             1,

@@ -41,3 +41,29 @@ def test_who_came_back_later_is_not_removed_by_its_history() -> None:
     assert node.replica.problem is None
     node = follower([WITH_N4, WITHOUT_N1, WITH_N1_AGAIN], 3)
     assert node.replica.problem is None
+
+
+OF_OLD = members(1, Members((N2, N3)))
+JOINS = members(2, Members((N2, N3), (N1,)))
+
+
+def newcomer(entries: list[Entry]) -> Alone:
+    """A node that has joined: the first members of this cluster were others."""
+    node = Alone(members=("n1", "n2", "n3"), founders=("n2", "n3"))
+    node.turn(events.PeerMessage("n2", AppendEntries(1, 0, 0, 0, 1, entries)))
+    node.turn(events.PeerMessage("n2", AppendEntries(1, len(entries), 1, len(entries), 1, [])))
+    assert node.replica.applied == len(entries)
+    return node
+
+
+def test_who_joins_is_not_removed_by_the_time_before() -> None:
+    """It gets the log from its beginning, and the entry that makes it a member with a later message."""
+    assert newcomer([OF_OLD]).replica.problem is None
+    assert newcomer([OF_OLD, JOINS]).replica.problem is None
+    removed = newcomer([OF_OLD, JOINS, members(3, Members((N2, N3)))])
+    assert removed.replica.problem == "n1 was removed from the cluster"
+
+
+def test_a_name_that_went_to_another_machine_is_not_ours_any_more() -> None:
+    node = follower([members(1, Members((Member("n1", 99, "n1:1"), N2, N3)))], 1)
+    assert node.replica.problem == "n1 was removed from the cluster"

@@ -21,8 +21,6 @@ from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from typing import NamedTuple
 
-import google_crc32c
-
 from agreed.wire.peer import codec, messages
 from tests.acceptance.cluster import SUPER_DIGEST, Cluster, Node
 from tests.acceptance.jute import Reader, Writer
@@ -152,7 +150,7 @@ class Thrower:
                 yield self._mutator.spoil(frame)
             else:
                 body = self._mutator.spoil(frame[codec.HEADER.size :])
-                yield codec.HEADER.pack(len(body), google_crc32c.value(body)) + body
+                yield codec.framed(body)
 
     def _handshake_nonsense(self) -> Iterator[bytes]:
         dice = self._dice

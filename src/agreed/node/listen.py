@@ -194,7 +194,7 @@ class PeerProtocol(asyncio.Protocol):
             self._deadline.cancel()
         self._shell.peer_protocols.discard(self)
         if self._peer is not None:
-            self._shell.happened(events.PeerClosed(self._peer))
+            self._shell.peer_hung_up(self._peer)
         self.transport = None
 
 

@@ -39,7 +39,8 @@ from agreed.node.dial import Peers
 from agreed.node.listen import ClientProtocol, PeerProtocol
 from agreed.node.writer import Writer
 from agreed.replica import events
-from agreed.replica.founding import Admission, all_members
+from agreed.replica.acquaintances import Acquaintances
+from agreed.replica.founding import Admission
 from agreed.replica.replica import Replica
 from agreed.types import Instant, NodeId
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, StatusReply
@@ -50,9 +51,7 @@ EXIT_BUG = 70
 CHUNK_BYTES = 1024 * 1024
 
 FAREWELL_S = 5.0
-"""How long one still speaks with a member that was removed.  A leader that removes itself has to hear that
-the others have it; were it cut off at their first word of its removal, it would never know, the change would
-have no answer, and the cluster no leader until somebody missed it."""
+"""How long one still speaks with a member that was removed (`replica/acquaintances.py` tells why)."""
 
 RESTORE_PAUSE_S = 0.0005
 """Between two pieces of a snapshot that is taken over: heartbeats are answered meanwhile."""
@@ -85,12 +84,11 @@ class Shell:
         self._me = me
         self._founders = founders
         self._boot = boot
-        self._configured_addresses = addresses
         self._limits = connection_limits
         self._loop = asyncio.get_running_loop()
         self._admission = Admission()
         self._known_members: Members | None = None
-        self._addresses: dict[NodeId, str] = {}
+        self._acquaintances = Acquaintances(me.name, addresses)
         self._clients: dict[int, ClientProtocol] = {}
         self._per_address: dict[str, int] = {}
         self._next_client = 1
@@ -391,7 +389,10 @@ class Shell:
 
     def refuse(self, hello: Hello) -> str | None:
         refusal = self._admission.refuse(self.hello(), hello)
-        if refusal is not None or not self.is_member(hello):
+        if refusal is None and self.is_member(hello):
+            self._acquaintances.called(hello.member)
+            self._peers.know(self._acquaintances.addresses)
+        else:
             # Whoever lost its disk, or is new, may be made a member under this identity.
             self.happened(
                 events.StrangerSeen(
@@ -428,24 +429,22 @@ class Shell:
     def peer_closed(self, peer: NodeId) -> None:
         self.happened(events.PeerClosed(peer))
 
+    def peer_hung_up(self, peer: NodeId) -> None:
+        """A connection that it had opened is gone."""
+        self._acquaintances.hung_up(peer)
+        self._peers.know(self._acquaintances.addresses)
+        self.happened(events.PeerClosed(peer))
+
     def _members_changed(self) -> None:
-        self._known_members = members = self.replica.members
-        addresses = {m.name: m.address for m in all_members(members) if m.name != self._me.name}
-        for name, address in self._configured_addresses.items():
-            # What the operator configured here is newer than what was agreed when the member joined.
-            if name in addresses:
-                addresses[name] = address
-        leaving = {name: self._addresses[name] for name in self._addresses.keys() - addresses.keys()}
-        self._addresses = {**addresses, **leaving}
-        self._peers.know(self._addresses)
+        self._known_members = self.replica.members
+        leaving = self._acquaintances.members_changed(self._known_members)
+        self._peers.know(self._acquaintances.addresses)
         if leaving:
             self._loop.call_later(FAREWELL_S, self._forget, leaving)
 
-    def _forget(self, leaving: dict[NodeId, str]) -> None:
-        current = {member.name for member in all_members(self.replica.members)}
-        for name in leaving.keys() - current:
-            self._addresses.pop(name, None)
-        self._peers.know(self._addresses)
+    def _forget(self, leaving: frozenset[NodeId]) -> None:
+        self._acquaintances.forget(leaving)
+        self._peers.know(self._acquaintances.addresses)
 
     def operator_asked(self, protocol: PeerProtocol, request: object) -> None:
         ticket = self._next_operator

@@ -78,6 +78,7 @@ class Replica:
         wall_ms: Stamp,
     ) -> None:
         self.name = name
+        self.identity = identity
         self.origin = f"{name}.{identity:x}"
         """Who asks, in the log: a member that lost its disk begins its lives anew, and must not take what its
         predecessor of the same name had asked for its own."""
@@ -107,6 +108,8 @@ class Replica:
         self.leaderless_since: Instant | None = now
         self.upkeep = Upkeep(self)
         self._noted_at = now
+        self._belongs = self._is_in(machine.snapshot_mark(applied).members)
+        """To the newest set that is agreed upon, or to one before it."""
         self._stirred = True
         """Something happened that consensus may have to say something to."""
         self._agreed: list[Entry] = []
@@ -406,11 +409,16 @@ class Replica:
             self.zookeeper.sessions.lease_left(command.lease, "its session expired")
 
     def _members_changed(self, index: Index) -> None:
-        """Removed is who is in neither: this set may be history, and that of the log's end taken back."""
-        agreed = all_members(self.machine.snapshot_mark(index).members)
-        names = {member.name for member in agreed + all_members(self.machine.members)}
-        if self.name not in names and self.problem is None:
+        """Removed is who was a member, and is one in neither of these: this set may be history, and that of
+        the log's end taken back.  Who has just joined reads the sets from before its time first."""
+        if self._is_in(self.machine.snapshot_mark(index).members):
+            self._belongs = True
+        elif self._belongs and not self._is_in(self.machine.members):
             self.stop_serving(f"{self.name} was removed from the cluster")
+
+    def _is_in(self, members: Members) -> bool:
+        """Under this identity: the name may be another one's by now, or have been another one's before."""
+        return any(m.name == self.name and m.identity in (0, self.identity) for m in all_members(members))
 
     def stop_serving(self, reason: str) -> None:
         """For good: this process will acknowledge nothing more."""

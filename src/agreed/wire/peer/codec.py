@@ -2,26 +2,30 @@
 
     length   4 bytes, big-endian: size of the body
     crc32c   4 bytes, big-endian: Castagnoli CRC of the body
+    crc32c   4 bytes, big-endian: Castagnoli CRC of the eight bytes before
     body     one message in MessagePack, an array whose first element is the tag of its class
 
 TCP's own checksum is 16 bits wide and is often computed by the network card; a flipped bit in an entry would
 be copied to a majority and agreed upon.  So each body has a checksum of its own, and each message is
-validated against its class before anybody looks at it.  Whatever does not fit raises `MalformedInput`: the
-connection goes, the node stays.
+validated against its class before anybody looks at it.  The length has one too, and is believed only if that
+is right: a flipped bit could make a heartbeat seem to be a megabyte long, and whoever waited for the megabyte
+would be deaf meanwhile.  Whatever does not fit raises `MalformedInput`: the connection goes, the node stays.
 """
 
 from __future__ import annotations
 
 import struct
 
-import google_crc32c
 import msgspec
+from google_crc32c import value as crc32c
 
 from agreed.consensus.raft.messages import RaftMessage
 from agreed.errors import MalformedInput
 from agreed.wire.peer.messages import NodeMessage, OperatorReply, OperatorRequest, StatusReply
 
-HEADER = struct.Struct(">II")
+HEADER = struct.Struct(">III")
+_CHECKED = struct.Struct(">II")
+_CHECKSUM = struct.Struct(">I")
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Above every legal message: an append carries some MiB, a piece of a snapshot one."""
@@ -37,8 +41,13 @@ _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
 
 def encode(message: object) -> bytes:
     """One whole frame."""
-    body = _encoder.encode(message)
-    return HEADER.pack(len(body), google_crc32c.value(body)) + body
+    return framed(_encoder.encode(message))
+
+
+def framed(body: bytes) -> bytes:
+    """A frame around these bytes, whatever they are."""
+    checked = _CHECKED.pack(len(body), crc32c(body))
+    return b"".join((checked, _CHECKSUM.pack(crc32c(checked)), body))
 
 
 class Decoder:
@@ -55,14 +64,16 @@ class Decoder:
         messages: list[Message] = []
         position = 0
         while len(buffer) - position >= HEADER.size:
-            length, checksum = HEADER.unpack_from(buffer, position)
+            length, checksum, header_checksum = HEADER.unpack_from(buffer, position)
+            if crc32c(bytes(buffer[position : position + _CHECKED.size])) != header_checksum:
+                raise MalformedInput("a frame whose header has a wrong checksum")
             if length > self._limit:
                 raise MalformedInput(f"a frame of {length} bytes, where {self._limit} are the limit")
             end = position + HEADER.size + length
             if len(buffer) < end:
                 break
             body = bytes(memoryview(buffer)[position + HEADER.size : end])
-            if google_crc32c.value(body) != checksum:
+            if crc32c(body) != checksum:
                 raise MalformedInput(f"a frame of {length} bytes with a wrong checksum")
             try:
                 messages.append(_decoder.decode(body))
