@@ -78,7 +78,8 @@ class Cluster:
 
     def standing(self) -> str:
         """For somebody who wonders why it does not come to rest."""
-        parts = []
+        leader = self.leader()
+        parts = [] if leader is None else [f"members {sorted(everybody(leader.replica.members))}"]
         for node in self.nodes.values():
             if not node.serving:
                 parts.append(f"{node.name} {'founding' if node.up else node.refused or 'down'}")

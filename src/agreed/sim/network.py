@@ -56,8 +56,8 @@ class Connection:
     """From who dialled (`near`) to who accepted (`far`); each end notices its end in its own time."""
 
     __slots__ = (
-        "back", "decoder", "far", "far_boot", "far_open", "held", "last_at", "last_back_at", "link", "near",
-        "near_boot", "near_open", "peer", "ready", "reply_decoder", "stalled_since",
+        "back", "decoder", "far", "far_boot", "far_open", "held", "held_back", "last_at", "last_back_at",
+        "link", "near", "near_boot", "near_open", "peer", "ready", "reply_decoder", "stalled_since",
     )  # fmt: skip
 
     def __init__(self, near: Node, far: Node, link: Link, back: Link) -> None:
@@ -72,7 +72,8 @@ class Connection:
         """Who dialled, once the far end has admitted it."""
         self.last_at = self.last_back_at = 0
         self.held: list[bytes] = []
-        """Sent into a cut: TCP will send it again."""
+        self.held_back: list[bytes] = []
+        """Sent into a cut, in either direction: TCP will send it again."""
         self.stalled_since: int | None = None
 
     @property
@@ -142,8 +143,12 @@ class Network:
         delay = self._low + (connection.link.bits(16) * self._spread >> 16)
         self.world.later(delay, self._end, connection)
 
-    def reset(self, connection: Connection) -> None:
-        """Both ends see it break."""
+    def reset(self, connection: Connection, by: Node) -> None:
+        """As `close`; what is on its way is not waited for."""
+        if by is connection.near:
+            connection.near_open = False
+        else:
+            connection.far_open = False
         self._end(connection, None)
 
     def _end(self, connection: Connection, _: object) -> None:
@@ -158,6 +163,7 @@ class Network:
     def _forget(self, connection: Connection) -> None:
         self.connections.pop(connection, None)
         connection.held.clear()
+        connection.held_back.clear()
         near, far = connection.near, connection.far
         self.world.trace.event(self.world.now, CLOSED, near.number, far.number)
         if connection.near_alive:
@@ -253,7 +259,9 @@ class Network:
 
     def _answered(self, connection: Connection, frame: bytes) -> None:
         if connection.back.blocked:
-            self._stall(connection)
+            if connection in self.connections:
+                self._stall(connection)
+                connection.held_back.append(frame)
         elif connection.near_alive:
             self.world.trace.event(
                 self.world.now, FRAME, connection.near.number, connection.far.number, frame
@@ -283,19 +291,23 @@ class Network:
                 self._resume(connection)
 
     def _resume(self, connection: Connection) -> None:
-        if connection.link.blocked:
-            return
-        if not connection.back.blocked:
+        link, back = connection.link, connection.back
+        if not link.blocked and not back.blocked:
             connection.stalled_since = None
             if not (connection.near_alive and connection.far_alive):
                 self._forget(connection)
                 return
-        held, connection.held = connection.held, []
-        arrives = self.world.now
-        for frame in held:
-            arrives += self._low
-            self.world.at(arrives, self._arrive, connection, frame)
-        connection.last_at = max(connection.last_at, arrives)
+        if not link.blocked:
+            held, connection.held = connection.held, []
+            arrives = self.world.now
+            for frame in held:
+                arrives += self._low
+                self.world.at(arrives, self._arrive, connection, frame)
+            connection.last_at = max(connection.last_at, arrives)
+        if not back.blocked:
+            held_back, connection.held_back = connection.held_back, []
+            for frame in held_back:
+                self.world.later(self._low, self._answered, connection, frame)
 
 
 def _flipped(frame: bytes, number: int) -> bytes:

@@ -105,6 +105,11 @@ class Node:
         return storage is not None and storage.holds(index, term)
 
     @property
+    def has_served(self) -> bool:
+        """In this life or an earlier one."""
+        return hasattr(self, "replica")
+
+    @property
     def leads(self) -> bool:
         return self.serving and self.replica.leads
 
@@ -181,7 +186,8 @@ class Node:
         if self._founding.result is not None:
             self._founded()
         else:
-            self.peers.configure(set(names))
+            # Whoever starts it names the peers there are by now.
+            self.peers.know(set(self.cluster.nodes))
 
     def founding_heard(self, hello: Hello) -> None:
         """Before the node knows its cluster: another one has told who it is."""
@@ -230,7 +236,6 @@ class Node:
         self.storage = self._storages[recovered.identity.identity] = Storage(self, recovered)
         self._founding = None
         self.serving = True
-        self.peers.configure(set(self.cluster.founder_names))
         self.cluster.judge.started(self)
         self.happened()
 
@@ -357,7 +362,7 @@ class Node:
         more = True
         while more and self.boot == boot:
             effects = replica.take()
-            more = getattr(effects, "more", False)
+            more = effects.more
             self._do(effects)
         if self.boot == boot:
             self._set_alarm()

@@ -65,9 +65,11 @@ class Operators:
 
     def add(self, name: str, *, promote: bool) -> bool:
         node = self._cluster.nodes.get(name)
+        if self._cluster.leader() is None:
+            return False
         if node is None:
             node = self._cluster.add_node(name, joining=True)
-        elif name in self._member_names() or node.up:
+        elif node.up or any(name in names for names in self._all_member_names()):
             return False
         else:
             node.wipe()
@@ -91,6 +93,11 @@ class Operators:
     def _member_names(self) -> set[str]:
         leader = self._cluster.leader()
         return set() if leader is None else {member.name for member in all_members(leader.replica.members)}
+
+    def _all_member_names(self) -> list[set[str]]:
+        """As each node sees them, or saw them last."""
+        nodes = [node for node in self._cluster.nodes.values() if node.has_served]
+        return [{member.name for member in all_members(node.replica.members)} for node in nodes]
 
     # --- what they do about it ----------------------------------------------------------------------------
 

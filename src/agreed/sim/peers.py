@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from agreed.consensus.members import Members
 from agreed.errors import MalformedInput
 from agreed.replica import events
-from agreed.replica.founding import all_members
+from agreed.replica.acquaintances import Acquaintances
 from agreed.sim.network import Connection, Network
 from agreed.sim.world import MS
 from agreed.wire.peer.codec import encode
@@ -36,7 +36,7 @@ class Peers:
         self._network = network
         self._boot = node.boot
         self._known: set[str] = set()
-        self._configured: set[str] = set()
+        self._acquaintances = Acquaintances(node.name, {})
         self._wait_ms: dict[str, int] = {}
         self._callers: dict[str, Connection] = {}
         self._admission = node.parts.admission()
@@ -90,6 +90,8 @@ class Peers:
     def left(self, connection: Connection) -> None:
         """A connection that we accepted is gone."""
         if connection.peer is not None:
+            self._acquaintances.hung_up(connection.peer)
+            self.know(set(self._acquaintances.addresses))
             self._node.happened(events.PeerClosed(connection.peer))
 
     # --- what is said -------------------------------------------------------------------------------------
@@ -123,7 +125,7 @@ class Peers:
         try:
             messages = connection.reply_decoder.receive_data(data)
         except MalformedInput:
-            self._network.reset(connection)
+            self._network.reset(connection, self._node)
             return
         for message in messages:
             if not isinstance(message, HelloReply) or not self._greeted(connection.far.name, message):
@@ -152,14 +154,14 @@ class Peers:
             messages = connection.decoder.receive_data(data)
         except MalformedInput:
             self._node.world.mark("damaged message refused")
-            self._network.reset(connection)
+            self._network.reset(connection, self._node)
             return
         node = self._node
         for message in messages:
             peer = connection.peer
             if peer is not None:
                 if isinstance(message, Hello | HelloReply | OperatorHello):
-                    self._network.reset(connection)
+                    self._network.reset(connection, self._node)
                     return
                 if node.world.trace.telling:
                     node.cluster.story.heard(node, peer, message, data)
@@ -178,7 +180,11 @@ class Peers:
             return True
         refusal = self._admission.refuse(self.hello(), hello)
         member = hello.cluster == node.recovered.identity.cluster
-        if refusal is not None or not member:
+        if refusal is None and member:
+            connection.peer = hello.member.name
+            self._acquaintances.called(hello.member)
+            self.know(set(self._acquaintances.addresses))
+        else:
             stranger = hello.member
             node.happened(
                 events.StrangerSeen(
@@ -186,28 +192,21 @@ class Peers:
                 )
             )
         self._network.answer(connection, encode(HelloReply(self.hello(), refusal)))
-        if refusal is None and member:
-            connection.peer = hello.member.name
         return refusal is None
 
     # --- members ------------------------------------------------------------------------------------------
-
-    def configure(self, names: set[str]) -> None:
-        """Those that the operator has named at the start, before there are members."""
-        self._configured = names
-        self.know(names)
 
     def follow_members(self, members: Members) -> None:
         """Speak with those who belong to the cluster, and a while longer with those who are leaving it."""
         if members is self._members:
             return
         self._members = members
-        names = {member.name for member in all_members(members)}
-        leaving = self._known - names
-        self.know(names | leaving)
+        leaving = self._acquaintances.members_changed(members)
+        self.know(set(self._acquaintances.addresses))
         if leaving:
             self._node.world.later(FAREWELL_MS * MS, self._forget, leaving)
 
-    def _forget(self, leaving: set[str], _: object) -> None:
-        if self._node.boot == self._boot and self._members is not None:
-            self.know(self._known - (leaving - {member.name for member in all_members(self._members)}))
+    def _forget(self, leaving: frozenset[str], _: object) -> None:
+        if self._node.boot == self._boot:
+            self._acquaintances.forget(leaving)
+            self.know(set(self._acquaintances.addresses))
