@@ -52,12 +52,14 @@ def sequential(history: History, model: AnyModel, budget: Budget | None = None) 
 
 
 def _of_registers(judged: str, history: History, model: Register, budget: Budget) -> Verdict | None:
-    """None if it cannot be told who read what from whom, and nothing is wrong with the rest."""
+    """None if it cannot be told who read what from whom, or if there is more evidence than that, and
+    nothing is wrong with what can be told."""
     read = registers(history, model.initial)
     wrong = _impossible(read)
     if wrong is not None:
         return Verdict(judged, Outcome.VIOLATED, findings=(finding_of(read, wrong, _impossible),))
-    if read.doubt:
+    told = sum(model.effect(each) is not None for each in history if each.status is not Status.INFO)
+    if read.doubt or told != sum(each.status is Status.OK for each in read.operations):
         return None
     of = _plan(read, model)
     search = Search(model, of, budget, _guide(read))

@@ -73,7 +73,10 @@ def has_an_order(history: History, model: AnyModel, said: Collection[int] | None
     """Whether those answers (of all operations, if None) have an order, whatever became of the others."""
     sessions: dict[Process, list[tuple[Operation, bool]]] = {}
     for operation in history:
-        free = operation.status is Status.INFO or (said is not None and operation.index not in said)
+        ignored = said is not None and operation.index not in said
+        if ignored and operation.status is Status.FAIL:
+            continue
+        free = ignored or operation.status is Status.INFO
         each = unanswered(operation) if free else operation
         if model.effect(each) is not None:
             sessions.setdefault(operation.process, []).append((each, free))

@@ -80,6 +80,8 @@ def plan(model: AnyModel, operations: Sequence[Operation], free: Collection[int]
     by_revision = all(each.revision is not None for each in operations if each.status is Status.OK)
     for operation in operations:
         if operation.index in free:
+            if operation.status is Status.FAIL:
+                continue
             operation = unanswered(operation)
         effect = None if operation.index in idle else model.effect(operation)
         optional = operation.status is Status.INFO

@@ -118,7 +118,8 @@ def _older_than(order: CausalOrder, newer: Number, number: Number) -> Contradict
             before = order.path(writer, newer)
             path = [*before, *path[1:]]
             told = [*along(read, before), *told]
-    return Contradiction(_broken(read, newer, number), tuple(path), tuple(told))
+    past = (each for each in range(len(read.operations)) if order.before(each, number))
+    return Contradiction(_broken(read, newer, number), (*dict.fromkeys((*path, *past)),), tuple(told))
 
 
 def _broken(read: Registers, newer: Number, number: Number) -> Guarantee:
