@@ -28,6 +28,9 @@ from agreed.sim.streams import Stream
 
 DIRECTORY = Path("/data")
 
+PAGE = 4096
+"""Bytes that the operating system remembers, writes and forgets together."""
+
 
 def _error(number: int, path: Path) -> OSError:
     return OSError(number, errno.errorcode[number], str(path))
@@ -48,14 +51,36 @@ class Inode:
 
     def sync(self, number: int) -> None:
         """All that was done before this operation is durable."""
-        unsynced = self.unsynced
-        done = 0
-        for its_number, offset, data in unsynced:
-            if its_number > number:
-                break
+        due = [change for change in self.unsynced if change[0] <= number]
+        if due and self.forgotten:
+            self._write_forgotten(due)
+        for _, offset, data in due:
             _apply(self.durable, offset, data)
-            done += 1
-        del unsynced[:done]
+        del self.unsynced[: len(due)]
+
+    def _write_forgotten(self, due: list[tuple[int, int, bytes | None]]) -> None:
+        """A page that is written again is written as a whole, with what was forgotten on it; and the length.
+
+        Without this, what was forgotten would come back over what was written there later, when `undo` puts
+        together what is seen."""
+        pages = set()
+        for _, offset, data in due:
+            pages.update(place // PAGE for place, _ in _pieces(offset, data or b"", PAGE))
+        left: list[tuple[int, int, bytes | None]] = []
+        for number, offset, data in self.forgotten:
+            if data is None:
+                _apply(self.durable, offset, None)
+                left = _shortened(left, offset)
+                continue
+            for place, piece in _pieces(offset, data, PAGE):
+                if place // PAGE in pages:
+                    _apply(self.durable, place, piece)
+                else:
+                    left.append((number, place, piece))
+        for _, offset, data in due:
+            if data is None:
+                left = _shortened(left, offset)
+        self.forgotten = left
 
     def undo(self, first: int, last: int) -> None:
         """The operations of these numbers were never done."""
@@ -79,11 +104,20 @@ def _apply(content: bytearray, offset: int, data: bytes | None) -> None:
     content[offset : offset + len(data)] = data
 
 
-def _sectors(offset: int, data: bytes) -> list[tuple[int, bytes]]:
+def _shortened(
+    writes: list[tuple[int, int, bytes | None]], size: int
+) -> list[tuple[int, int, bytes | None]]:
+    """What is left of them in a file of this length."""
+    kept = [write for write in writes if write[1] < size]
+    return [(number, offset, (data or b"")[: size - offset]) for number, offset, data in kept]
+
+
+def _pieces(offset: int, data: bytes, size: int) -> list[tuple[int, bytes]]:
+    """Cut at multiples of `size`: sectors are written or not, pages are remembered or not."""
     pieces = []
     position = 0
     while position < len(data):
-        end = min(len(data), position + SECTOR - (offset + position) % SECTOR)
+        end = min(len(data), position + size - (offset + position) % size)
         pieces.append((offset + position, data[position:end]))
         position = end
     return pieces
@@ -215,7 +249,7 @@ class Disk:
                     if stream.bits(1):
                         _apply(inode.durable, offset, None)
                 else:
-                    for place, sector in _sectors(offset, data):
+                    for place, sector in _pieces(offset, data, SECTOR):
                         if stream.bits(1):
                             _apply(inode.durable, place, sector)
         inode.unsynced, inode.forgotten = [], []

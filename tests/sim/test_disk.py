@@ -1,0 +1,84 @@
+"""What a disk in memory keeps when a sync fails and the kernel forgets that it still had to write."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agreed.sim.disk import PAGE, Disk
+from agreed.sim.streams import Stream
+
+FILE = Path("/data/file")
+
+
+def a_disk_that_forgot(*writes: tuple[int, bytes]) -> Disk:
+    """These were written, and the sync after them failed."""
+    disk = Disk(Stream(1))
+    file = disk.create(FILE)
+    disk.fsync_directory(FILE.parent)
+    file.preallocate(4 * PAGE)
+    file.fsync()
+    for offset, data in writes:
+        file.write(offset, data)
+    disk.syncs_to_fail = 1
+    with pytest.raises(OSError, match="EIO"):
+        file.fdatasync()
+    return disk
+
+
+def written_and_synced(disk: Disk, offset: int, data: bytes) -> None:
+    file = disk.open(FILE)
+    file.write(offset, data)
+    file.fdatasync()
+
+
+def interrupted_in_the_middle_of_a_write(disk: Disk) -> None:
+    """What is seen is put together anew from what is durable, what was forgotten and what was written."""
+    job = disk.begin()
+    for place in range(20):
+        disk.open(FILE).write(3 * PAGE + 100 * place, b"under way")
+    disk.leave()
+    assert job.last > job.first
+    disk.interrupt()
+
+
+def seen(disk: Disk, offset: int, size: int) -> bytes:
+    return disk.open_for_reading(FILE).read(offset, size)
+
+
+def test_what_was_forgotten_is_seen_until_power_is_lost() -> None:
+    disk = a_disk_that_forgot((0, b"forgotten"))
+    assert seen(disk, 0, 9) == b"forgotten"
+    disk.interrupt()
+    assert seen(disk, 0, 9) == b"forgotten"
+    disk.lose_power()
+    assert seen(disk, 0, 9) == bytes(9)
+
+
+def test_what_was_written_later_is_not_undone_by_what_was_forgotten() -> None:
+    disk = a_disk_that_forgot((0, b"forgotten"))
+    written_and_synced(disk, 0, b"later")
+    interrupted_in_the_middle_of_a_write(disk)
+    assert seen(disk, 0, 9) == b"latertten"
+    disk.lose_power()
+    assert seen(disk, 0, 9) == b"latertten", "the page was written again, as a whole"
+
+
+def test_another_page_stays_forgotten() -> None:
+    disk = a_disk_that_forgot((0, b"forgotten"), (PAGE - 2, b"over the edge"))
+    written_and_synced(disk, PAGE + 100, b"later")
+    interrupted_in_the_middle_of_a_write(disk)
+    assert seen(disk, 0, 9) == b"forgotten"
+    assert seen(disk, PAGE - 2, 13) == b"over the edge"
+    disk.lose_power()
+    assert seen(disk, 0, 9) == bytes(9)
+    assert seen(disk, PAGE - 2, 13) == bytes(2) + b"er the edge"
+
+
+def test_what_was_cut_off_later_does_not_come_back() -> None:
+    disk = a_disk_that_forgot((2 * PAGE, b"forgotten"))
+    file = disk.open(FILE)
+    file.truncate(PAGE)
+    file.fsync()
+    interrupted_in_the_middle_of_a_write(disk)
+    assert seen(disk, 2 * PAGE, 9) in (b"", bytes(9))
