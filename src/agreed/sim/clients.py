@@ -18,7 +18,7 @@ from agreed.sim.history import Call
 from agreed.sim.outcome import Broken
 from agreed.sim.plan import Ask
 from agreed.sim.trace import CLIENT_BYTES, SERVER_BYTES
-from agreed.sim.workload import AWAY, FUNCTIONS, OBJECTS, Conversation, Failed, Pause, Told
+from agreed.sim.workload import AWAY, FUNCTIONS, JUDGED, Conversation, Failed, Pause, Told
 from agreed.sim.world import MS
 from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
 from agreed.wire.zookeeper.messages import (
@@ -31,6 +31,7 @@ from agreed.wire.zookeeper.messages import (
     ExistsRequest,
     GetChildrenRequest,
     GetDataRequest,
+    MultiReadRequest,
     PingRequest,
     Request,
     SetWatchesRequest,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from agreed.sim.node import Node
 
 NO_PASSWORD = bytes(16)
-READS = (GetDataRequest, GetChildrenRequest, ExistsRequest, SyncRequest)
+READS = (GetDataRequest, GetChildrenRequest, ExistsRequest, SyncRequest, MultiReadRequest)
 SILENT = (*READS, SetWatchesRequest)
 """Nothing is ordered for them, so the answer may be as old as the node is."""
 REPLY_WITHIN_MS = 1_200
@@ -170,9 +171,13 @@ class Task:
         self.waiting_since = 0
         self._tags = 0
         self.call: Call | None = None
-        kind = OBJECTS.get(ask.function)
-        if kind is not None:
-            self.call = client.begin_call(ask.function, (kind, ask.key))
+        self.place: bytes | None = None
+        """Where it stands in the row for a lock."""
+        self.token: int | None = None
+        if ask.function in JUDGED:
+            model, function = JUDGED[ask.function]
+            key = None if model == "multi-register" else ask.key
+            self.call = client.begin_call(function, (model, key))
         self.conversation: Conversation = FUNCTIONS[ask.function](self)
 
     def data(self, value: int, tag: bytes = b"") -> bytes:
@@ -184,25 +189,15 @@ class Task:
         if self.call is not None:
             self.call.argument = argument
 
-    def about_to_take(self, value: object) -> None:
-        """If no answer comes, this is what may have been taken."""
-        self.argument(value)
-
-    def not_taken(self) -> None:
-        self.argument(None)
-
-    def holds(self, path: bytes, token: int) -> None:
+    def holds(self, token: int) -> None:
         """The lock is ours: one operation has ended, and the next one is to let go of it."""
         client = self.client
         assert self.call is not None
         client.end_call(self.call, Status.OK, token, token)
-        client.cluster.judge.lock_taken(path, token, client.name)
         client.world.mark("lock taken")
+        client.cluster.lock_taken(client.session, self.ask.key, token)
         self.call = client.begin_call("release", ("lock", self.ask.key))
         self.call.argument = token
-
-    def released(self, path: bytes, token: int) -> None:
-        self.client.cluster.judge.lock_released(path, token)
 
 
 class Client:
@@ -221,6 +216,8 @@ class Client:
         self.gone = False
         self.owned: set[bytes] = set()
         """Paths that live as long as its session."""
+        self.places: set[bytes] = set()
+        """Where it stands in rows for locks."""
         low, high = cluster.plan.conditions.session_ms
         self._wanted_ms = self.dice.between(low, high)
         self._connection = ClientConnection()
@@ -301,7 +298,7 @@ class Client:
     def heard_by(self, node: Node, link: ClientLink) -> None:
         """A server has got something of ours."""
         if link is self.link and self.established:
-            self.cluster.judge.session_heard(self.session, node)
+            self.cluster.judge.sessions.heard(self.session, node)
 
     # --- what it is after ---------------------------------------------------------------------------------
 
@@ -416,6 +413,8 @@ class Client:
             self.world.mark("client tried again")
 
     def _account(self, task: Task, status: Status, result: object, error: str | None) -> None:
+        if task.place is not None:
+            self.places.discard(task.place)
         if task.call is not None:
             self.end_call(task.call, status, result, self.zxid if status is Status.OK else None, error)
         if self.world.trace.telling:
@@ -424,7 +423,7 @@ class Client:
 
     # --- its history --------------------------------------------------------------------------------------
 
-    def begin_call(self, function: str, key: tuple[str, str]) -> Call:
+    def begin_call(self, function: str, key: tuple[str, str | None]) -> Call:
         if self._processes:
             process = self._processes.pop()
         else:
@@ -452,12 +451,14 @@ class Client:
             self._forget_session()
             self.leave()
         elif how == "close":
+            self.cluster.judge.sessions.closing(self.session)
             self._request(None, CloseSessionRequest())
 
     def _forget_session(self) -> None:
         self.session, self.password = 0, NO_PASSWORD
         self._armed.clear()
         self.owned.clear()
+        self.places.clear()
 
     def retire(self) -> None:
         """Ask for nothing new."""
@@ -495,14 +496,13 @@ class Client:
 
     def _connected(self, response: ConnectResponse) -> None:
         if response.timeout_ms == 0:
-            self.cluster.judge.session_refused(self.session, self.name)
+            self.cluster.judge.sessions.refused(self.session, self.name)
             self._forget_session()
             return
         if self.session not in (0, response.session_id):
             raise Broken("another session", f"{self.name} asked for {self.session:#x}")
         self.session, self.password, self.ttl_ms = response.session_id, response.password, response.timeout_ms
         self.established = True
-        self.cluster.judge.session_stands(self.session)
         self._pinged_at = self.world.now
         if self._armed:
             kinds = {
@@ -563,7 +563,7 @@ class Client:
         self.cluster.judge.truth.check(request, reply, zxid)
         self._arm(request, reply, zxid)
         if isinstance(request, CloseSessionRequest):
-            self.cluster.judge.session_closed(self.session)
+            self.cluster.judge.sessions.closed(self.session)
             self._forget_session()
             self.leave()
             return
@@ -593,7 +593,7 @@ class Client:
                     # What came and went meanwhile is told by no server.
                     self._armed[path, "exist"] = zxid
         elif getattr(request, "watch", False):
-            assert isinstance(request, READS)
+            assert isinstance(request, GetDataRequest | GetChildrenRequest | ExistsRequest)
             kind = "child" if isinstance(request, GetChildrenRequest) else "data"
             if isinstance(reply, ErrorReply):
                 if not isinstance(request, ExistsRequest):

@@ -28,6 +28,8 @@ class Cluster:
         self.calm = False
         """The storm is over."""
         self.disturbed_at = 0
+        self._held: dict[tuple[int, str], int] = {}
+        """Session and lock -> the token it got last."""
         self.troubles = 0
         """Faults that last."""
         self.cuts = 0
@@ -61,6 +63,20 @@ class Cluster:
     def disturbed(self) -> None:
         """Something is wrong with a node or between nodes, or was until now."""
         self.disturbed_at = self.world.now
+
+    # --- locks --------------------------------------------------------------------------------------------
+
+    def lock_taken(self, session: int, key: str, token: int) -> None:
+        self._held[session, key] = token
+
+    def session_ended(self, session: int) -> None:
+        """Whatever it held is free from now on, or was set free before."""
+        for (holder, key), token in list(self._held.items()):
+            if holder == session:
+                del self._held[holder, key]
+                process = f"{key} at the end of {holder:#x}"
+                call = self.recorder.call(process, "expire", ("lock", key), self.world.now)
+                call.argument = token
 
     # --- who is who ---------------------------------------------------------------------------------------
 

@@ -20,7 +20,9 @@ from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.invariants import ClusterInvariants, check
 from agreed.consensus.raft.raft import Raft
 from agreed.sim.outcome import Broken
+from agreed.sim.sessions import Sessions
 from agreed.sim.truth import Truth, changes
+from agreed.sim.verdicts import judge as judge_histories
 from agreed.store.events import Event
 from agreed.store.invariants import check as check_store
 from agreed.store.machine import Store
@@ -51,6 +53,7 @@ class Judge:
         self.cluster = cluster
         self.world = cluster.world
         self.truth = Truth()
+        self.sessions = Sessions(cluster)
         self.raft = ClusterInvariants()
         self.newest_told = 0
         """The newest revision that any client was told of."""
@@ -122,6 +125,8 @@ class Judge:
         if last < last_before:
             self.world.mark("truncated suffix")
             check(raft)
+        if leads and led and last > last_before and term == term_before:
+            self.sessions.decided(node, raft.log.between(last_before + 1, last))
         if commit > self._committed:
             self._check_durable(node, raft, commit)
         if self.world.trace.telling:
@@ -181,7 +186,10 @@ class Judge:
                 raise Broken("state-machine safety", f"{node.name} applies {entry}, another node {known}")
         self.raft.agreed(raft, entries)
         if store.revision > revision:
+            first = store.revision > self.truth.revision
             self._check_events(node, store, revision)
+            if first:
+                self.sessions.applied(store)
         if index // DIGESTS_EVERY != now_at // DIGESTS_EVERY:
             self._check_digest(node, now_at, store)
         if index // STORE_LOOKED_AT_EVERY != now_at // STORE_LOOKED_AT_EVERY:
@@ -254,24 +262,6 @@ class Judge:
         if zxid > self.newest_told:
             self.newest_told = zxid
 
-    def session_stands(self, session: int) -> None:
-        """A client was told that it has this session."""
-
-    def session_heard(self, session: int, node: Node) -> None:
-        """A node has got bytes of this session's client."""
-
-    def session_refused(self, session: int, client: str) -> None:
-        """A client was told that its session is gone."""
-
-    def session_closed(self, session: int) -> None:
-        """A client was told that its session has ended, as it wished."""
-
-    def lock_taken(self, path: bytes, token: int, client: str) -> None:
-        """A client holds the lock."""
-
-    def lock_released(self, path: bytes, token: int) -> None:
-        """And has let go of it."""
-
     # --- the end ------------------------------------------------------------------------------------------
 
     def final(self) -> None:
@@ -284,7 +274,22 @@ class Judge:
             assert isinstance(raft, Raft)
             check(raft)
             self._check_digest(node, index, store)
+            self.sessions.final(store)
+            self._check_kept(node, store)
         self._compare_all()
+        judge_histories(self.cluster.recorder, self.world)
+
+    def _check_kept(self, node: Node, store: Store) -> None:
+        """What was agreed is there, and nothing else."""
+        kept = {path: (r.modify_revision, r.value) for path, r in store.tree.records.items()}
+        for path, record in self.truth.newest():
+            found = kept.get(path)
+            if record is None:
+                if found is not None:
+                    raise Broken("not what was agreed", f"{node.name} has {path!r}, which was deleted")
+            elif found != (record.modify_revision, record.value):
+                told = f"{node.name} has {found} at {path!r}, not {record.value!r}"
+                raise Broken("not what was agreed", told)
 
     def _compare_all(self) -> None:
         rafts = self._rafts()

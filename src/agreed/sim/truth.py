@@ -6,7 +6,7 @@ revision in its header.  So each answer is checked on the spot, in time that doe
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from agreed.sim.outcome import Broken
@@ -23,12 +23,12 @@ from agreed.wire.zookeeper.messages import (
     GetChildren2Request,
     GetChildrenRequest,
     GetDataRequest,
-    MultiOperation,
+    MultiReadRequest,
     MultiRequest,
     SetDataRequest,
     SyncRequest,
 )
-from agreed.wire.zookeeper.replies import ErrorReply, MultiResult
+from agreed.wire.zookeeper.replies import ErrorReply
 
 Change = tuple[int, bytes, bytes | None, int]
 """Kind, path, data and version of one event."""
@@ -95,6 +95,11 @@ class Truth:
     def written_at(self, data: bytes) -> int | None:
         return self._written.get(data)
 
+    def newest(self) -> Iterator[tuple[bytes, Record | None]]:
+        """Each path that ever was, and what it is now."""
+        for path, (_, records) in self._records.items():
+            yield path, records[-1]
+
     def next_change(self, path: bytes, kind: str, since: int) -> int | None:
         """The first revision after `since` at which a watch of that kind ("data", "exist", "child") has
         something to tell."""
@@ -145,14 +150,14 @@ class Truth:
             case DeleteRequest(path):
                 if self.record_at(path, zxid) is not None:
                     return "told that it was deleted, but it is there"
-            case MultiRequest(operations):
+            case MultiRequest(operations) | MultiReadRequest(operations):
                 return self._multi(operations, reply.results, zxid)
             case _:
                 pass
         return None
 
     def _multi(
-        self, operations: Sequence[MultiOperation], results: Sequence[MultiResult], zxid: int
+        self, operations: Sequence[object], results: Sequence[object], zxid: int
     ) -> str | None:
         for operation, result in zip(operations, results, strict=True):
             problem = None

@@ -7,14 +7,15 @@ conversation is over, and whether it has happened nobody knows, unless it has on
 Whatever is written contains a number that nobody else ever writes, so that every answer tells which write it
 has seen.
 
-    register    read  write  cas                 a node's data; cas by its version
-    set         add  members                     children of a node
-    queue       enqueue  dequeue                 sequential children, the first one goes
-    counter     increment  value                 read, add one, set by version
-    lock        acquire                          ephemeral sequential children; the token is the revision of
-                                                 the first one, and fences what it guards
-    pair        exchange                         two registers in one transaction, checked by version
-    watch       watch                            set a watch and wait for it
+    register    read  write  cas        a node's data; cas by its version
+    set         add  members            children of a node
+    queue       enqueue  dequeue        sequential children, the first one goes
+    counter     increment  value        read, add one, set by version
+    lock        acquire                 ephemeral sequential children; the token is the revision of the first
+                                        one, and fences what it guards
+    pair        exchange  both          two registers in one transaction, checked by version
+    watch       watch                   set a watch and wait for it
+    own         claim                   an ephemeral node
 """
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ from agreed.wire.zookeeper.messages import (
     ErrorCode,
     GetChildrenRequest,
     GetDataRequest,
+    MultiReadRequest,
     MultiRequest,
     Request,
     SetDataRequest,
@@ -40,7 +42,7 @@ from agreed.wire.zookeeper.replies import ErrorReply
 if TYPE_CHECKING:
     from agreed.sim.clients import Task
 
-ROOTS = (b"/register", b"/set", b"/queue", b"/counter", b"/lock", b"/own")
+ROOTS = (b"/register", b"/set", b"/queue", b"/counter", b"/lock", b"/pair", b"/own")
 KEYS = ("a", "b", "c")
 
 
@@ -93,8 +95,8 @@ def _get(path: bytes) -> tuple[Request, ...]:
 def prepare(task: Task) -> Conversation:
     """The nodes that the others work on; a second time does no harm."""
     paths = [*ROOTS]
-    for root in (b"/register/", b"/counter/", b"/set/", b"/queue/", b"/lock/"):
-        paths += [root + key.encode() for key in KEYS]
+    for root in ROOTS[:-1]:
+        paths += [root + b"/" + key.encode() for key in KEYS]
     replies = yield tuple(CreateRequest(path, b"", OPEN_ACL, CreateMode.PERSISTENT) for path in paths)
     for reply in replies:
         if isinstance(reply, ErrorReply) and reply.error != ErrorCode.NODE_EXISTS:
@@ -118,6 +120,7 @@ def write(task: Task) -> Conversation:
 
 def cas(task: Task) -> Conversation:
     path = _path("register", task)
+    task.argument((None, task.value))
     found = _fine((yield GetDataRequest(path, False)))
     task.argument((_value(found.data), task.value))
     _fine((yield SetDataRequest(path, task.data(task.value), found.stat.version)))
@@ -125,7 +128,8 @@ def cas(task: Task) -> Conversation:
 
 
 def local_read(task: Task) -> Conversation:
-    """What this node knows: perhaps not the newest, never older than what this client knows."""
+    """What this node knows: perhaps not the newest, never older than what this client knows.  In no history:
+    it promises less than a register does."""
     reply = yield GetDataRequest(_path("register", task), False)
     return _value(_fine(reply).data)
 
@@ -167,11 +171,9 @@ def dequeue(task: Task) -> Conversation:
         found = yield GetDataRequest(first, False)
         if isinstance(found, ErrorReply):
             continue
-        task.about_to_take(_value(found.data))
         gone = yield DeleteRequest(first, -1)
         if not isinstance(gone, ErrorReply):
             return _value(found.data)
-        task.not_taken()
     raise Failed("somebody else was always faster")
 
 
@@ -180,6 +182,7 @@ def dequeue(task: Task) -> Conversation:
 
 def increment(task: Task) -> Conversation:
     path = _path("counter", task)
+    task.argument(1)
     for _ in range(4):
         found = _fine((yield GetDataRequest(path, False)))
         count = (_value(found.data) or 0) + 1
@@ -204,52 +207,70 @@ def acquire(task: Task) -> Conversation:
     row, larger for whoever holds the lock later."""
     path = _path("lock", task)
     mode = CreateMode.EPHEMERAL_SEQUENTIAL
-    place = _fine((yield CreateRequest(path + b"/x", task.data(task.value), OPEN_ACL, mode))).path
+    mine = f"{task.client.name}-".encode()
+    for name in _fine((yield GetChildrenRequest(path, False))).children:
+        # Places of ours of which we were never told, or which we could not give up.
+        if name.startswith(mine) and path + b"/" + name not in task.client.places:
+            yield DeleteRequest(path + b"/" + name, -1)
+    place = _fine((yield CreateRequest(path + b"/" + mine, task.data(task.value), OPEN_ACL, mode))).path
+    task.place = place
+    task.client.places.add(place)
     name = place.rpartition(b"/")[2]
     for _ in range(12):
         _, reply = yield SyncRequest(path), GetChildrenRequest(path, True)
-        names = sorted(_fine(reply).children)
-        if name not in names:
+        row = sorted(_fine(reply).children, key=_turn)
+        if name not in row:
             raise Failed("the session that stood in the row is gone")
-        if names[0] == name:
+        if row[0] == name:
             found = _fine((yield GetDataRequest(place, False)))
             token = found.stat.created_zxid
-            task.holds(path, token)
+            task.holds(token)
             yield Pause(task.dice.between(5, 60))
             yield DeleteRequest(place, -1)
-            task.released(path, token)
-            return token
+            return True
         yield Told(path, 150)
     yield DeleteRequest(place, -1)
     raise Failed("it was never free")
 
 
+def _turn(name: bytes) -> bytes:
+    """The number at the end of a sequential name."""
+    return name[-10:]
+
+
 # --- transactions -----------------------------------------------------------------------------------------
+
+
+ONE, OTHER = b"/pair/a", b"/pair/b"
 
 
 def exchange(task: Task) -> Conversation:
     """Read two registers and write both, all or nothing."""
-    one, other = (f"/register/{key}".encode() for key in KEYS[:2])
-    first, second = yield GetDataRequest(one, False), GetDataRequest(other, False)
+    writes = (("w", "a", task.value), ("w", "b", task.value))
+    task.argument(writes)
+    first, second = yield GetDataRequest(ONE, False), GetDataRequest(OTHER, False)
     first, second = _fine(first), _fine(second)
-    task.argument(
-        (
-            ("r", KEYS[0], _value(first.data)), ("r", KEYS[1], _value(second.data)),
-            ("w", KEYS[0], task.value), ("w", KEYS[1], task.value),
-        )
-    )  # fmt: skip
-    # One value in two places would look like something done twice.
+    steps = (("r", "a", _value(first.data)), ("r", "b", _value(second.data)), *writes)
+    task.argument(steps)
     reply = yield MultiRequest(
         (
-            CheckRequest(one, first.stat.version), CheckRequest(other, second.stat.version),
-            SetDataRequest(one, task.data(task.value, b"1"), -1),
-            SetDataRequest(other, task.data(task.value, b"2"), -1),
+            CheckRequest(ONE, first.stat.version), CheckRequest(OTHER, second.stat.version),
+            SetDataRequest(ONE, task.data(task.value), -1), SetDataRequest(OTHER, task.data(task.value), -1),
         )
     )  # fmt: skip
     for result in _fine(reply).results:
         if isinstance(result, ErrorReply):
             raise Failed("somebody else was faster")
-    return True
+    return steps
+
+
+def both(task: Task) -> Conversation:
+    """Two registers at once, as new as anything anybody knows."""
+    task.argument((("r", "a", None), ("r", "b", None)))
+    reads = MultiReadRequest((GetDataRequest(ONE, False), GetDataRequest(OTHER, False)))
+    _, reply = yield SyncRequest(ONE), reads
+    first, second = (_value(_fine(result).data) for result in _fine(reply).results)
+    return ("r", "a", first), ("r", "b", second)
 
 
 # --- watches, and what hangs on a session -----------------------------------------------------------------
@@ -273,15 +294,18 @@ def claim(task: Task) -> Conversation:
 FUNCTIONS: dict[str, Callable[[Task], Conversation]] = {
     "read": read, "write": write, "cas": cas, "local read": local_read, "add": add, "members": members,
     "enqueue": enqueue, "dequeue": dequeue, "increment": increment, "value": value, "acquire": acquire,
-    "exchange": exchange, "watch": watch, "claim": claim, "prepare": prepare,
+    "exchange": exchange, "both": both, "watch": watch, "claim": claim, "prepare": prepare,
 }  # fmt: skip
 
-OBJECTS = {
-    "read": "register", "write": "register", "cas": "register", "exchange": "pair", "add": "set",
-    "members": "set", "enqueue": "queue", "dequeue": "queue", "increment": "counter", "value": "counter",
-    "acquire": "lock",
+JUDGED: dict[str, tuple[str, str]] = {
+    "read": ("cas-register", "read"), "write": ("cas-register", "write"), "cas": ("cas-register", "cas"),
+    "exchange": ("multi-register", "txn"), "both": ("multi-register", "txn"),
+    "add": ("set", "add"), "members": ("set", "read"),
+    "enqueue": ("fifo-queue", "enqueue"), "dequeue": ("fifo-queue", "dequeue"),
+    "increment": ("counter", "add-and-get"), "value": ("counter", "read"),
+    "acquire": ("lock", "acquire"),
 }  # fmt: skip
-"""What each function is about.  Those that are not here are of no model, and only judged on the spot."""
+"""In which model's words each function goes into the history.  The others are only judged on the spot."""
 
 AWAY = ("move", "sleep", "vanish", "close")
 """What a client may do instead: go to another node, be silent until its session is about to end, die and come
