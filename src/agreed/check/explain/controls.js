@@ -76,7 +76,8 @@ function paintFinding() {
   if (!finding) return;
   at("findings-head").textContent = finding.name;
   finding.steps.forEach((step, i) => {
-    const item = element(list, "li", step);
+    const item = element(list, "li");
+    linked(item, step);
     if (page.arrows.length === finding.steps.length) { item.onmouseenter = () => light(i); item.onmouseleave = () => light(null); }
   });
   list.className = page.arrows.length === finding.steps.length ? "of-arrows" : "";
@@ -95,6 +96,24 @@ function paintFinding() {
   select.onchange = () => openFinding(Number(select.value));
   step("›", 1, "next finding");
   element(head, "span", `of ${here.length}`);
+}
+
+// Where a sentence names an operation, one can go there.
+function linked(parent, sentence) {
+  let last = 0;
+  for (const found of sentence.matchAll(/(?:operation |#)(\d+)/g)) {
+    const place = page.places.get(Number(found[1]));
+    if (place === undefined) continue;
+    parent.append(sentence.slice(last, found.index));
+    const button = element(parent, "button", found[0], "reference");
+    button.type = "button";
+    button.onclick = () => {
+      if (!page.plan.bars.has(place)) { page.scope = "whole"; refresh(); }
+      if (page.plan.bars.has(place)) page.pin(place);
+    };
+    last = found.index + found[0].length;
+  }
+  parent.append(sentence.slice(last));
 }
 
 function paintToolbar() {
@@ -132,7 +151,7 @@ function paintLegend(orders) {
   if (has("info")) entry("never answered: may have happened later, or not at all", bar("info"));
   if (has("fail")) entry("surely did not happen", bar("fail"));
   if (orders.length) entry("the moment at which this order lets it take effect, and its number", svg => draw(draw(svg, "g", {class: "point"}), "circle", {cx: 15, cy: 8, r: 5}));
-  if (stuck) entry("one of these has to be next, and none can", bar("ok stuck"));
+  if (stuck) entry("it would have to be next, and cannot", bar("ok stuck"));
   if (page.natural && page.natural.bands.length) entry("a fault was on", svg => draw(svg, "rect", {x: 1, y: 2, width: 28, height: 12, style: "fill:var(--fault);opacity:.3"}));
 }
 

@@ -36,7 +36,7 @@ function showTooltip(page, event, target) {
     const place = Number(target.dataset.place), operation = page.data.operations[place];
     element(tip, "b", operation.label);
     const span = page.data.span, until = operation.returned ?? null;
-    element(tip, "span", page.data.lanes[operation.lane] + ", " + momentText(operation.called, span) +
+    element(tip, "span", `${page.data.lanes[operation.lane]}, #${operation.index}, ` + momentText(operation.called, span) +
       (until === null ? ", never answered" : " – " + momentText(until, span)));
     const states = statesAround(page, place);
     if (states && states.before !== null) element(tip, "span", "before: " + states.before);
@@ -67,7 +67,7 @@ function showDetails(page) {
   row("number", "#" + operation.index);
   row("key", operation.key);
   row("argument", operation.argument, "code");
-  row("result", operation.status === "ok" ? operation.result : null, "code");
+  row("result", operation.result, "code");
   row("error", operation.error);
   row("revision", operation.revision);
   row("called", momentText(operation.called, span));
@@ -78,7 +78,7 @@ function showDetails(page) {
   if (rank >= 0) row("in the order", `${rank + 1} of ${page.order.operations.length}`);
   if (states) { row("state before", states.before, "code"); row("state after", states.after, "code"); }
   if (page.plan.stuck.has(place)) {
-    element(box, "p", "This is where the order gets stuck: it was called before the first of the remaining operations returned, so one of these has to be next, and it does not fit the state before.", "verdict-line");
+    element(box, "p", "This is where the order gets stuck: it would have to take effect by now, and it does not fit.", "verdict-line");
   } else if (page.order && rank < 0 && operation.status !== "fail" && page.order.stuck && page.order.stuck.length) {
     element(box, "p", "Not in this order: the order gets stuck before it.", "sentence");
   }

@@ -6,8 +6,9 @@ Three decisions are made here:
   operation is given the middle of the time that is left to it: not before its own call and the calls of those
   ahead of it, not after its own return and the returns of those behind it.  Orders that do not follow real
   time (sequential consistency asks for none) are drawn in the middle of each operation.
-* **Where an explanation gets stuck.**  A longest partial order ends because none of the operations that might
-  come next fits.  Those are the ones that were called before the first of the rest had returned.
+* **Where an explanation gets stuck.**  At the culprit, where the finding names one.  Else a longest partial
+  order ends because none of the operations that might come next fits: those that were called before the
+  first of the rest had returned.
 * **What is left out.**  A page of a million bars helps nobody.  Beyond `most` operations, those nearest to
   the first finding stay, and the page says how many there were.
 
@@ -23,6 +24,8 @@ import msgspec
 from agreed.check.explain import words
 from agreed.check.history import History, Operation, Process, Status
 from agreed.check.verdict import Finding, Outcome, Verdict, Witness
+
+EXPLAINS = "an order that explains it"
 
 MOST_OPERATIONS = 10_000
 MOST_FINDINGS = 60
@@ -180,7 +183,7 @@ class _Easel:
             status=each.status.value,
             returned=None if each.returned is None else each.returned - self.began,
             argument="" if each.argument is None else words.value(each.argument),
-            result=words.value(each.result) if each.status is Status.OK else "",
+            result=words.answer(each),
             key=_name_of(each.key),
             revision=each.revision,
             error=each.error or "",
@@ -208,7 +211,11 @@ class _Easel:
         witnesses = self.verdict.witnesses
         keys = [*(each.key for each in witnesses), *(each.key for each in self.findings)]
         if all(key is None for key in keys):
-            orders = [self._order(each, "an order that explains it") for each in witnesses]
+            many = len(witnesses) > 1
+            orders = [
+                self._order(each, f"order {number} of {len(witnesses)}" if many else EXPLAINS)
+                for number, each in enumerate(witnesses, start=1)
+            ]
             return [Tab("", self.verdict.outcome.value, list(range(len(self.chosen))), orders)]
         members = self._members()
         violated = {_name_of(finding.key) for finding in self.findings}
@@ -221,7 +228,7 @@ class _Easel:
                 outcome = Outcome.VIOLATED
             elif key in explained:
                 outcome = Outcome.HOLDS
-                orders.append(self._order(explained[key], "an order that explains it"))
+                orders.append(self._order(explained[key], EXPLAINS))
             tabs.append(Tab(key, outcome.value, places, orders))
         tabs.sort(key=lambda tab: tab.outcome != Outcome.VIOLATED.value)
         return tabs[:MOST_TABS]
@@ -273,6 +280,8 @@ class _Easel:
         for number, attempt in enumerate(finding.attempts[:MOST_ATTEMPTS], start=1):
             tried = {self.place[index] for index in attempt.order if index in self.place}
             of = piece if tried <= set(piece) else tabs[tab].operations
+            if finding.culprit in self.place:
+                of = [self.place[finding.culprit]]
             orders.append(self._order(attempt, f"attempt {number}", of))
         return DrawnFinding(
             name=finding.name,
@@ -297,6 +306,8 @@ def _in_order_of_names(process: Process) -> tuple[bool, int, str]:
 
 
 def _name_of(key: object) -> str:
+    if isinstance(key, str):
+        return key if len(key) <= 60 else key[:59] + "…"
     return "" if key is None else words.value(key, 60)
 
 
@@ -309,13 +320,17 @@ def moments_of(operations: Sequence[Operation]) -> tuple[list[int], bool]:
             bound = each.returned if bound is None else min(bound, each.returned)
         latest.append(bound)
     latest.reverse()
-    moments = []
+    moments: list[int] = []
     earliest = operations[0].called if operations else 0
     for each, until in zip(operations, latest, strict=True):
         earliest = max(earliest, each.called)
-        if until is not None and until < earliest:
+        if until is None:
+            # Nothing after it was answered: as soon as may be, for there is no end to be in the middle of.
+            moments.append(max(earliest, moments[-1]) if moments else earliest)
+        elif until < earliest:
             return [_middle(one) for one in operations], False
-        moments.append(earliest if until is None else (earliest + until) // 2)
+        else:
+            moments.append((earliest + until) // 2)
     return moments, True
 
 

@@ -6,6 +6,7 @@ const page = {
   tab: 0, finding: null, scope: "whole", orderNumber: 0, zoom: 1, trueTime: false,
   active: null, pinned: null, lit: null, piece: new Set(), arrows: [],
 };
+page.places = new Map(page.data.operations.map((operation, place) => [operation.index, place]));
 const at = id => document.getElementById(id);
 
 page.findingsHere = () => page.data.findings.map((finding, number) => ({finding, number})).filter(each => each.finding.tab === page.tab);

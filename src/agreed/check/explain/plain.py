@@ -4,7 +4,7 @@
       #0  0  write 1   ├──●──┤
       #1  1  write 2          ├──●──┤
       #2  0  read → 1                  ├─✗─┤
-      stuck after: write 1 {1}, write 2 {2}; none of these can be next: read → 1
+      attempt 1: write 1 {1}, write 2 {2}; stuck at read → 1
 
 Time runs to the right and is compressed: each call, return and point has a column, however long it took.
 """
@@ -62,7 +62,7 @@ def _so_far(drawing: Drawing, order: Order) -> str:
     if len(done) > 6:
         told = f"... {told}"
     if order.stuck:
-        told += "; then none of: " + ", ".join(drawing.operations[place].label for place in order.stuck)
+        told += "; stuck at " + ", ".join(drawing.operations[place].label for place in order.stuck)
     return told
 
 

@@ -76,6 +76,13 @@ def operation(each: Operation, most: int = 60) -> str:
     return f"{asked} → {value(each.result, most)}"
 
 
+def answer(each: Operation) -> str:
+    """The answer alone; empty where there is none, or it says nothing."""
+    if each.status is not Status.OK or (each.result is None and each.function not in _ASKS):
+        return ""
+    return value(each.result)
+
+
 _ASKS = frozenset({"read", "get", "dequeue", "poll", "peek", "exists"})
 """Functions whose answer says something even when it is nothing."""
 
