@@ -77,14 +77,10 @@ class VotesTwice(Raft):
 class CountsOldVotes(Raft):
     """R13: a vote of an older term elects nobody in this one."""
 
-    class Counting(Candidate):
-        def on_request_vote_reply(self, source: NodeId, message: RequestVoteReply) -> None:
-            super().on_request_vote_reply(source, msgspec.structs.replace(message, term=self.raft.term))
-
-    candidate_role = Counting
-
-    def _accept_reply(self, source: NodeId, term: Term) -> bool:
-        return term < self.term or super()._accept_reply(source, term)
+    def _on_request_vote_reply(self, source: NodeId, message: RequestVoteReply) -> None:
+        if not message.pre and message.term < self.term:
+            message = msgspec.structs.replace(message, term=self.term)
+        super()._on_request_vote_reply(source, message)
 
 
 class CountsAVoteTwice(Raft):
@@ -126,7 +122,7 @@ class CommitsOldTermsByCounting(Raft):
         def _advance(self) -> None:
             raft = self.raft
             index = raft.quorum.agreed({name: f.match for name, f in self.progress.items()})
-            if index > raft.commit:
+            if raft.commit < index < self.term_began_at:
                 raft.commit_to(index)
             super()._advance()
 
@@ -164,12 +160,10 @@ class KeepsWhatConflicts(Raft):
 
     class Keeping(Follower):
         def on_append_entries(self, source: NodeId, message: AppendEntries) -> None:
-            entries = [e for e in message.entries if e.index > self.raft.log.last_index]
-            if self.raft.log.term(message.prev_index) == message.prev_term and not entries:
-                matched = message.prev_index + len(message.entries)
-                self._acknowledge(source, message, matched)
-            else:
-                super().on_append_entries(source, message)
+            log = self.raft.log
+            held = range(log.base_index + 1, log.last_index + 1)
+            entries = [log.entry(entry.index) if entry.index in held else entry for entry in message.entries]
+            super().on_append_entries(source, msgspec.structs.replace(message, entries=entries))
 
     follower_role = Keeping
 
