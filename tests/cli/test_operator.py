@@ -34,7 +34,8 @@ def a_hello_reply(node: FakeNode, refusal: str | None) -> HelloReply:
         boot=1,
         founders=Members(()),
         members=Members(()),
-        members_index=0,
+        log_term=0,
+        log_index=0,
     )
     return HelloReply(hello, refusal)
 

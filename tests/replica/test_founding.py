@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from agreed.consensus.members import Member, Members
+from agreed.consensus.machine import Entry, EntryKind
+from agreed.consensus.members import Member, Members, encode_members
+from agreed.consensus.raft.messages import AppendEntries
+from agreed.replica import events
 from agreed.replica.founding import Admission, Founding, cluster_number
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello
+from tests.replica.alone import Alone
 
 N1, N2, N3 = (Member(f"n{i}", 100 + i, f"host{i}:1") for i in (1, 2, 3))
 FOUNDERS = Members((N1, N2, N3))
@@ -16,11 +20,11 @@ CLUSTER = cluster_number(FOUNDERS)
 
 
 def fresh(member: Member) -> Hello:
-    return Hello(PROTOCOL_VERSION, 0, member, 0, 1, NOBODY, NOBODY, 0)
+    return Hello(PROTOCOL_VERSION, 0, member, 0, 1, NOBODY, NOBODY, 0, 0)
 
 
 def settled(member: Member, members: Members = FOUNDERS, index: int = 5) -> Hello:
-    return Hello(PROTOCOL_VERSION, CLUSTER, member, 1, 1, FOUNDERS, members, index)
+    return Hello(PROTOCOL_VERSION, CLUSTER, member, 1, 1, FOUNDERS, members, 2, index)
 
 
 def test_founders_know_the_cluster_once_they_have_heard_all_and_all_know_the_same() -> None:
@@ -102,9 +106,11 @@ def test_a_member_with_another_disk_is_refused_until_that_is_agreed() -> None:
     assert refusal is not None
     assert "agreed member replace n2" in refusal
     agreed = Members((N1, replace(N2, identity=7), N3))
-    assert Admission().refuse(mine, replace(theirs, members=agreed, members_index=9)) is None
-    older = replace(theirs, members=agreed, members_index=4)
-    assert Admission().refuse(mine, older) is not None, "what they say is older than what we know"
+    assert Admission().refuse(mine, replace(theirs, members=agreed, log_index=9)) is None
+    assert Admission().refuse(mine, replace(theirs, members=agreed, log_term=3, log_index=1)) is None
+    for term, index in ((2, 4), (1, 9)):
+        older = replace(theirs, members=agreed, log_term=term, log_index=index)
+        assert Admission().refuse(mine, older) is not None, "what they say is older than what we know"
 
 
 def test_who_belongs_elsewhere_or_speaks_otherwise_or_has_my_name_is_refused() -> None:
@@ -123,3 +129,28 @@ def test_of_a_directory_and_its_copy_the_one_that_started_last_is_heard() -> Non
         assert refusal is not None
         assert "a copy" in refusal
     assert admission.refuse(mine, replace(settled(N2), life=5, boot=7)) is None, "it was started again"
+
+
+def test_the_only_one_that_has_the_log_is_heard_also_when_it_was_just_started() -> None:
+    """n1 and n2 were replaced, one after the other; then n3, which led, is lost for good.  n1 has the log and
+    was just restarted, so it has applied nothing of it; n2 was given nothing yet, and knows n1 as it was at
+    the beginning.  Each needs the other, and n2 has to listen first."""
+    as_it_is_now = replace(N1, identity=11)
+    members = Members((as_it_is_now, replace(N2, identity=12), N3))
+    restarted = follower_of(members)
+    assert restarted.replica.applied == 0
+    term, index = restarted.replica.log_end
+    theirs = replace(
+        settled(as_it_is_now), members=restarted.replica.members, log_term=term, log_index=index
+    )
+    mine = replace(settled(replace(N2, identity=12)), members=FOUNDERS, log_term=0, log_index=0)
+    assert Admission().refuse(mine, theirs) is None
+
+
+def follower_of(members: Members) -> Alone:
+    """A node that has this set of members in its log, and has not heard that it is agreed upon."""
+    node = Alone(members=("n1", "n2", "n3"))
+    entry = Entry(1, 1, EntryKind.MEMBERS, encode_members(members))
+    node.turn(events.PeerMessage("n2", AppendEntries(1, 0, 0, 0, 1, [entry])))
+    assert node.replica.members == members
+    return node

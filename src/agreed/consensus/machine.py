@@ -306,6 +306,11 @@ class Machine(Protocol):
         """Of our log, committed or not."""
         ...
 
+    @property
+    def last_term(self) -> Term:
+        """Of the entry there."""
+        ...
+
     def snapshot_mark(self, index: Index) -> SnapshotMark:
         """The mark of a snapshot of a store that has applied exactly the entries up to `index`."""
         ...

@@ -384,7 +384,7 @@ class Shell:
             self._boot,
             self._founders,
             members,
-            self.replica.applied,
+            *self.replica.log_end,
         )
 
     def refuse(self, hello: Hello) -> str | None:

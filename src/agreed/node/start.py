@@ -247,7 +247,7 @@ class _FoundingShell:
                 protocol.transport.close()
 
     def hello(self) -> Hello:
-        return Hello(PROTOCOL_VERSION, 0, self._me, 0, self._boot, NO_MEMBERS, NO_MEMBERS, 0)
+        return Hello(PROTOCOL_VERSION, 0, self._me, 0, self._boot, NO_MEMBERS, NO_MEMBERS, 0, 0)
 
     def refuse(self, hello: Hello) -> str | None:
         self._heard(hello)

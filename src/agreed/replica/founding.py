@@ -100,7 +100,10 @@ class Admission:
         if name == mine.member.name:
             return f"{name} is my own name"
         known = next((m for m in all_members(mine.members) if m.name == name), None)
-        newer = theirs.members_index > mine.members_index
+        # Members come with the log, so whose log is newer (§5.4.1) knows the newer ones.  How far one has
+        # *applied* the log says nothing: after a restart that is nothing, and if the only one that has the
+        # log had just been started, nobody would listen to it, and it would never learn what is agreed.
+        newer = (theirs.log_term, theirs.log_index) > (mine.log_term, mine.log_index)
         listed = any(m.name == name and m.identity == identity for m in all_members(theirs.members))
         if known is not None and known.identity not in (0, identity) and not (newer and listed):
             return (

@@ -236,6 +236,11 @@ class Replica:
     def members(self) -> Members:
         return self.machine.members
 
+    @property
+    def log_end(self) -> tuple[Term, Index]:
+        """Term and index of the last entry: who has the higher one knows the newer `members`."""
+        return self.machine.last_term, self.machine.last_index
+
     # --- consensus ------------------------------------------------------------------------------------
 
     def _consensus_effects(self) -> None:

@@ -63,7 +63,7 @@ class Inode:
 
         Without this, what was forgotten would come back over what was written there later, when `undo` puts
         together what is seen."""
-        pages = set()
+        pages: set[int] = set()
         for _, offset, data in due:
             pages.update(place // PAGE for place, _ in _pieces(offset, data or b"", PAGE))
         left: list[tuple[int, int, bytes | None]] = []

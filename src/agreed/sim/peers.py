@@ -99,12 +99,12 @@ class Peers:
     def hello(self) -> Hello:
         node = self._node
         if not node.serving:
-            return Hello(PROTOCOL_VERSION, 0, node.member(), 0, node.boot_number, NO_MEMBERS, NO_MEMBERS, 0)
+            return Hello(PROTOCOL_VERSION, 0, node.member(), 0, node.boot_number, NO_MEMBERS, NO_MEMBERS, 0, 0)
         replica = node.replica
         identity = node.recovered.identity
         return Hello(
             PROTOCOL_VERSION, identity.cluster, node.member(), identity.life, node.boot_number,
-            node.founders, replica.members, replica.applied,
+            node.founders, replica.members, *replica.log_end,
         )  # fmt: skip
 
     def send(self, name: str, message: object) -> None:

@@ -152,6 +152,10 @@ class Raft(RaftState):
     def last_index(self) -> Index:
         return self.log.last_index
 
+    @property
+    def last_term(self) -> Term:
+        return self.log.last_term
+
     def standing(self) -> Standing:
         followers = tuple(
             FollowerStanding(follower.name, follower.match, follower.pace.value, follower.heard_at)

@@ -30,7 +30,9 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=100):
     boot: int
     founders: Members
     members: Members
-    members_index: Index
+    log_term: Term
+    log_index: Index
+    """Of the last entry in the sender's log: `members` are the newest in it, agreed upon or not."""
 
 
 class OperatorHello(msgspec.Struct, frozen=True, array_like=True, tag=101, gc=False):
