@@ -167,6 +167,8 @@ class Disk:
         self.writes_to_misdirect = 0
         self.hole: tuple[Inode, int] | None = None
         """Where a write should be that went elsewhere."""
+        self.damaged = False
+        """Something was once changed on it that nobody had asked for."""
         self.fail_count = 0
         self.on_failure: Callable[[str], None] = lambda what: None
         self._number = 0
@@ -267,6 +269,7 @@ class Disk:
         files = [(path, inode) for path, inode in sorted(self.names_durable.items()) if any(inode.durable)]
         if not files:
             return None
+        self.damaged = True
         path, inode = dice.pick(files)
         content = inode.durable
         written = len(content.rstrip(b"\0"))
@@ -289,6 +292,7 @@ class Disk:
     def _misdirect(self, inode: Inode, offset: int, data: bytes) -> tuple[Inode, int]:
         """Where this write goes instead."""
         self.writes_to_misdirect -= 1
+        self.damaged = True
         self.hole = (inode, offset)
         files = [i for _, i in sorted(self.names_seen.items()) if len(i.visible) > len(data)]
         where = self.stream.pick(files) if files else inode

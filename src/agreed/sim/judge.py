@@ -19,6 +19,7 @@ from agreed.consensus.machine import Entry
 from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.invariants import ClusterInvariants, check
 from agreed.consensus.raft.raft import Raft
+from agreed.sim.durability import Durability
 from agreed.sim.outcome import Broken
 from agreed.sim.sessions import Sessions
 from agreed.sim.truth import Truth, changes
@@ -44,8 +45,8 @@ DIGESTS_EVERY = 16
 STORE_LOOKED_AT_EVERY = 48
 """Applied entries between two looks at the whole store."""
 
-Seen = tuple[int, int, int, bool, str | None]
-"""Of a Raft: term, commit, last index, whether it leads, its vote."""
+Seen = tuple[int, int, int, int, bool, str | None]
+"""Of a Raft: term, commit, last index and its term, whether it leads, its vote."""
 
 
 class Judge:
@@ -54,6 +55,7 @@ class Judge:
         self.world = cluster.world
         self.truth = Truth()
         self.sessions = Sessions(cluster)
+        self.durability = Durability()
         self.raft = ClusterInvariants()
         self.newest_told = 0
         """The newest revision that any client was told of."""
@@ -87,7 +89,8 @@ class Judge:
         replica = node.replica
         raft = replica.machine
         assert isinstance(raft, Raft)
-        seen = (raft.term, raft.commit, raft.log.last_index, raft.leads, raft.vote)
+        log = raft.log
+        seen = (raft.term, raft.commit, log.last_index, log.last_term, raft.leads, raft.vote)
         before = self._seen.get(node.name)
         self._turns += 1
         if seen != before:
@@ -104,13 +107,13 @@ class Judge:
             self._compare_logs(raft)
 
     def _changed(self, node: Node, raft: Raft, before: Seen | None, seen: Seen) -> None:
-        term, commit, last, leads, vote = seen
+        term, commit, last, last_term, leads, vote = seen
         if before is None:
             check(raft)
             if leads:
                 self._elected(node, raft)
             return
-        term_before, commit_before, last_before, led, vote_before = before
+        term_before, commit_before, last_before, last_term_before, led, vote_before = before
         if term < term_before:
             raise Broken("a term goes back", f"{node.name}: from {term_before} to {term}")
         if term == term_before and vote_before is not None and vote != vote_before:
@@ -122,7 +125,7 @@ class Judge:
             self._elected(node, raft)
         if led and not leads:
             self.world.mark("leader stepped down")
-        if last < last_before:
+        if last < last_before or raft.log.term(last_before) not in (last_term_before, None):
             self.world.mark("truncated suffix")
             check(raft)
         if leads and led and last > last_before and term == term_before:

@@ -17,6 +17,7 @@ import msgspec
 from agreed.consensus.machine import SnapshotMark
 from agreed.consensus.members import Member, Members, decode_members, encode_members
 from agreed.consensus.raft.config import RaftConfig
+from agreed.consensus.raft.messages import RequestVote, RequestVoteReply
 from agreed.disk.identity import write_identity
 from agreed.disk.recovery import Recovered
 from agreed.errors import AgreedError, DiskFailed
@@ -40,6 +41,8 @@ from agreed.wire.peer.messages import Hello, OperatorReply, StatusReply
 if TYPE_CHECKING:
     from agreed.sim.clients import ClientLink
     from agreed.sim.cluster import Cluster
+
+_VOTES = frozenset({RequestVote, RequestVoteReply})
 
 RESTARTED_AFTER_MS = 300
 """A process that ended by itself is started again, as by a supervisor."""
@@ -167,6 +170,7 @@ class Node:
     def _refuse(self, reason: str) -> None:
         self.disk.interrupt()
         self.refused = reason
+        self.cluster.judge.durability.refused(self, reason)
         self.world.mark("data directory refused")
         if self.world.trace.telling:
             self.world.trace.tell(self.world.now, "down", self.name, f"refuses to start: {reason}")
@@ -233,7 +237,10 @@ class Node:
             store, mark.index, self.world.stream("entropy", self.name, self.boot).bytes, Surroundings,
             local_ms, self.clock.wall_ms(now),
         )  # fmt: skip
-        self.storage = self._storages[recovered.identity.identity] = Storage(self, recovered)
+        before = self._storages.get(self.identity)
+        self.storage = self._storages[self.identity] = Storage(self, recovered)
+        if before is not None:
+            self.cluster.judge.durability.came_back(self, before, self.storage)
         self._founding = None
         self.serving = True
         self.cluster.judge.started(self)
@@ -374,6 +381,8 @@ class Node:
             storage.save(save)
         send = self.peers.send
         for target, message in effects.send:
+            if type(message) in _VOTES:
+                self.cluster.judge.durability.said(self, target, message)  # type: ignore[arg-type]
             send(target, message)
         links = self.links
         for identifier, data in effects.write:

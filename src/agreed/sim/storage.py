@@ -6,7 +6,7 @@ the one before it has ended; what came of it is told when its time is over.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from agreed.consensus.machine import LoadChunk, Save, SaveChunk, SnapshotRejected
@@ -18,6 +18,7 @@ from agreed.replica import events
 from agreed.sim.disk import Job
 from agreed.sim.trace import FILE_JOB, SAVED
 from agreed.sim.world import MS
+from agreed.types import Index, Term
 
 if TYPE_CHECKING:
     from agreed.sim.node import Node
@@ -123,6 +124,15 @@ class Storage:
             return False
         held = self._wal.term_at(index)
         return held == term or (held is None and index <= self._wal.last_index)
+
+    def saved(self) -> Iterator[tuple[Index, Term]]:
+        """All entries of the log that are durable, with their terms."""
+        for index in range(self._wal.last_index, 0, -1):
+            term = self._wal.term_at(index)
+            if term is None:
+                return
+            if self.holds(index, term):
+                yield index, term
 
     # --- snapshots ----------------------------------------------------------------------------------------
 
