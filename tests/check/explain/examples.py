@@ -76,8 +76,19 @@ CIRCLE: tuple[History, Verdict] = (
         "serializable",
         Outcome.VIOLATED,
         findings=[
-            Finding("G1c", (0, 1), ("client 1 read what client 0 appended", "and client 0 what client 1 did"),
-                    cycle=[Dependency(0, 1, "wr", "x"), Dependency(1, 0, "wr", "y")])
+            Finding(
+                "G1c",
+                (0, 1),
+                (
+                    "T1 is operation 0.",
+                    "T2 is operation 1.",
+                    "T1 comes before T2: it wrote 1 to x, and T2 read that.",
+                    "T2 comes before T1: it wrote 2 to y, and T1 read that.",
+                    "So each of them comes before the next.",
+                ),
+                key="x",
+                cycle=[Dependency(0, 1, "wr", "x"), Dependency(1, 0, "wr", "y")],
+            )
         ],
         ruled_out=["read-committed"],
         also_ruled_out=["serializable"],

@@ -78,6 +78,8 @@ def test_the_smallest_piece_is_shown_first_and_keys_lead_on(tmp_path: Path) -> N
         told.names = all("#names span").map(node => node.textContent);
         told.states = all("#canvas .state").map(node => node.textContent);
         told.details = said("#details");
+        press("Escape"); document.querySelector("#steps .reference").click();
+        told.reference = said("#details h3");
         press("2"); told.around = count("#canvas .bar");
         press("3"); told.whole = count("#canvas .bar");
         told.pieceIsMarked = count("#canvas .bar.piece");
@@ -108,6 +110,7 @@ def test_the_smallest_piece_is_shown_first_and_keys_lead_on(tmp_path: Path) -> N
         "names": ["time", "faults", "client 0", "client 1", "state"],
         "states": ["2", "nothing fits"],
         "details": told["details"],
+        "reference": "read → 1",
         "around": 4,
         "whole": 6,
         "pieceIsMarked": 2,
@@ -135,8 +138,9 @@ def test_a_circle_is_drawn_as_a_ring_and_sentences_light_their_arrows(tmp_path: 
         """
         told.cards = all("#cycle .card").map(node => node.textContent);
         told.kinds = all("#cycle .kind").map(node => node.textContent);
+        told.numbers = all("#cycle .badge text:not(.kind)").map(node => node.textContent);
         told.onBars = count("#canvas .arrow");
-        document.querySelector("#steps li").dispatchEvent(new MouseEvent("mouseenter"));
+        document.querySelectorAll("#steps li")[2].dispatchEvent(new MouseEvent("mouseenter"));
         told.lit = all(".arrow.lit").length;
         document.querySelector("#cycle .card").dispatchEvent(new MouseEvent("click", {bubbles: true}));
         told.pinned = said("#details h3");
@@ -145,12 +149,13 @@ def test_a_circle_is_drawn_as_a_ring_and_sentences_light_their_arrows(tmp_path: 
         tmp_path,
     )
     assert told == {
-        "cards": ["client 0 · #0append x 1, r y [2]", "client 1 · #1append y 2, r x [1]"],
+        "cards": ["T1 · client 0 · #0append x 1, r y [2]", "T2 · client 1 · #1append y 2, r x [1]"],
         "kinds": ["wr x", "wr y"],
+        "numbers": ["3", "4"],
         "onBars": 2,
         "lit": 2,
         "pinned": "append x 1, r y [2]",
-        "models": "Ruled out: read-committed. With these also: serializable.",
+        "models": "Ruled out: read-committed.and with these a stronger oneserializable",
     }
 
 

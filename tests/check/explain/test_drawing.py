@@ -114,6 +114,24 @@ def test_a_circle_has_arrows() -> None:
     (finding,) = draw(*CIRCLE).findings
     arrows = [(arrow.source, arrow.target, arrow.kind) for arrow in finding.arrows]
     assert arrows == [(0, 1, "wr x"), (1, 0, "wr y")]
+    assert [arrow.step for arrow in finding.arrows] == [2, 3]
+    assert finding.names == {0: "T1", 1: "T2"}
+    assert finding.tab == 0
+
+
+def test_where_sentences_and_arrows_are_not_as_many_none_is_taken_for_another() -> None:
+    looked_at, verdict = CIRCLE
+    (found,) = verdict.findings
+    unclear = msgspec.structs.replace(found, steps=(*found.steps, "T1 comes before T3."))
+    (finding,) = draw(looked_at, msgspec.structs.replace(verdict, findings=[unclear])).findings
+    assert [arrow.step for arrow in finding.arrows] == [None, None]
+
+
+def test_where_keys_are_not_apart_each_operation_says_its_own() -> None:
+    looked_at, verdict = keyed()
+    as_one = msgspec.structs.replace(verdict, witnesses=(), findings=())
+    assert draw(looked_at, verdict).operations[0].label == "write 1"
+    assert draw(looked_at, as_one).operations[0].label == "write good 1"
 
 
 def test_objects_that_were_judged_apart_have_tabs_the_violated_first() -> None:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from agreed.check.explain import text
-from agreed.check.explain.plain import COLUMNS, MOST_BARS
+from agreed.check.explain.plain import COLUMNS, MOST_BARS, WIDTH
 from agreed.check.history import history
 from agreed.check.verdict import Finding, Outcome, Verdict, Witness
 from tests.check.explain.examples import CIRCLE, EXPLAINED, STALE, STALE_READ, keyed, operation
@@ -28,11 +28,14 @@ serializable: violated
 ruled out: read-committed
 and with these: serializable
 
-G1c
+G1c (key x)
   #0    client 0  append x 1, r y [2]  ├───────┤
   #1    client 1  append y 2, r x [1]      ├───────┤
-  1. client 1 read what client 0 appended
-  2. and client 0 what client 1 did
+  1. T1 is operation 0.
+  2. T2 is operation 1.
+  3. T1 comes before T2: it wrote 1 to x, and T2 read that.
+  4. T2 comes before T1: it wrote 2 to y, and T1 read that.
+  5. So each of them comes before the next.
 """
 
 
@@ -44,6 +47,14 @@ linearizable register: holds
   #1    b  read → 1       ├───────────────●───┤
   #2    a  write 2 ?                  ├───────────╌
 """
+
+
+def test_long_lines_are_broken() -> None:
+    models = [f"strong-model-{number}" for number in range(20)]
+    finding = Finding("stale", (0,), ("because " * 30,))
+    told = text(EXPLAINED[0], Verdict("x", Outcome.VIOLATED, findings=[finding], ruled_out=models))
+    assert max(len(line) for line in told.splitlines()) <= WIDTH
+    assert "strong-\n" not in told
 
 
 def test_the_key_is_named() -> None:

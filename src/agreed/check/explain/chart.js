@@ -147,10 +147,10 @@ function paintArrows(all, page, visible, id) {
     if (!visible(Math.min(x1, x2), Math.max(x1, x2))) return;
     const down = b.y > a.y, same = b.y === a.y;
     const tall = page.plan.bar, y1 = a.y + (down || same ? tall : 0), y2 = b.y + (down ? 0 : tall);
-    const sway = same ? 20 : 0, side = x2 >= x1 ? 14 : -14;
+    const sway = same ? 20 + Math.min(20, Math.abs(x2 - x1) / 40) : 0, side = x2 >= x1 ? 14 : -14;
     const d = `M${x1} ${y1} C${x1 + side} ${y1 + (down ? 18 : same ? sway : -18)} ${x2 - side} ${y2 + (down ? -18 : same ? sway : 18)} ${x2} ${y2}`;
     const path = draw(all, "path", {d, class: "arrow" + (page.lit === number ? " lit" : ""), "marker-end": `url(#${id}-arrow)`});
     const half = path.getPointAtLength(path.getTotalLength() / 2);
-    badge(all, half.x, half.y, number + 1);
+    badge(all, half.x, half.y, (arrow.step ?? number) + 1);
   });
 }

@@ -20,10 +20,13 @@ function paintHead() {
   fact(open ? open + " never answered" : "");
   fact(data.faults.length ? (data.faults.length === 1 ? "1 fault" : data.faults.length + " faults") : "");
   fact(data.span >= 100000 ? momentText(data.span, data.span) + " long" : "");
-  const models = [];
-  if (data.ruled_out.length) models.push("Ruled out: " + data.ruled_out.join(", ") + ".");
-  if (data.also_ruled_out.length) models.push("With these also: " + data.also_ruled_out.join(", ") + ".");
-  at("models").textContent = models.join(" ");
+  const models = at("models");
+  if (data.ruled_out.length) element(models, "span", "Ruled out: " + data.ruled_out.join(", ") + ".");
+  if (data.also_ruled_out.length) {
+    const more = element(models, "details");
+    element(more, "summary", data.also_ruled_out.length === 1 ? "and with these a stronger one" : `and with these ${data.also_ruled_out.length} stronger ones`);
+    more.append(data.also_ruled_out.join(", "));
+  }
   const notes = [];
   if (data.operations.length < data.operations_in_all) notes.push(`${data.operations.length.toLocaleString("en")} of ${data.operations_in_all.toLocaleString("en")} operations are drawn: those nearest to the first finding.`);
   if (data.findings.length < data.findings_in_all) notes.push(`${data.findings.length} of ${data.findings_in_all} findings are drawn.`);
@@ -78,9 +81,9 @@ function paintFinding() {
   finding.steps.forEach((step, i) => {
     const item = element(list, "li");
     linked(item, step);
-    if (page.arrows.length === finding.steps.length) { item.onmouseenter = () => light(i); item.onmouseleave = () => light(null); }
+    const arrow = page.arrows.findIndex(each => each.step === i);
+    if (arrow >= 0) { item.onmouseenter = () => light(arrow); item.onmouseleave = () => light(null); }
   });
-  list.className = page.arrows.length === finding.steps.length ? "of-arrows" : "";
   paintCycle(page, finding);
   if (here.length < 2) return;
   const place = here.findIndex(each => each.number === page.finding);

@@ -17,7 +17,8 @@ numbers are exact only up to 2**53, and nanoseconds since 1970 are beyond that.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -71,11 +72,12 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Arrow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One side of a circle: why one operation comes before another."""
+    """One side of a circle: why one operation comes before another.  `step`: which sentence says so."""
 
     source: int
     target: int
     kind: str
+    step: int | None = None
 
 
 class DrawnFinding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -85,6 +87,8 @@ class DrawnFinding(msgspec.Struct, frozen=True, omit_defaults=True):
     steps: Sequence[str]
     orders: Sequence[Order] = ()
     arrows: Sequence[Arrow] = ()
+    names: Mapping[int, str] = {}
+    """What the sentences call some of the operations."""
 
 
 class Tab(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,6 +148,11 @@ class _Easel:
         self.chosen = _chosen(history.operations, self.findings, most)
         self.place = {each.index: place for place, each in enumerate(self.chosen)}
         self.began = min((each.called for each in self.chosen), default=0)
+        keys = {each.key for each in self.chosen} - {None}
+        self.apart = any(witness.key is not None for witness in verdict.witnesses) or any(
+            finding.key in keys for finding in self.findings
+        )
+        """Whether each object was judged by itself.  (A finding may also name the key that it is about.)"""
         self.last = max(
             (each.called if each.returned is None else each.returned for each in self.chosen), default=0
         )
@@ -168,7 +177,9 @@ class _Easel:
             operations=[self._operation(each, lanes[each.process]) for each in self.chosen],
             faults=self._faults(),
             tabs=tabs,
-            findings=[self._finding(each, named.get(_name_of(each.key), 0), tabs) for each in self.findings],
+            findings=[
+                self._finding(each, named.get(words.name(each.key), 0), tabs) for each in self.findings
+            ],
             operations_in_all=len(self.history),
             findings_in_all=len(verdict.findings),
         )
@@ -177,14 +188,14 @@ class _Easel:
         return DrawnOperation(
             index=each.index,
             lane=lane,
-            label=words.operation(each, 90),
+            label=words.operation(each, 90, with_key=not self.apart),
             function=each.function,
             called=each.called - self.began,
             status=each.status.value,
             returned=None if each.returned is None else each.returned - self.began,
             argument="" if each.argument is None else words.value(each.argument),
             result=words.answer(each),
-            key=_name_of(each.key),
+            key=words.name(each.key),
             revision=each.revision,
             error=each.error or "",
         )
@@ -209,8 +220,7 @@ class _Easel:
     def _tabs(self) -> list[Tab]:
         """One for each object that was judged by itself, the violated first; or one for everything."""
         witnesses = self.verdict.witnesses
-        keys = [*(each.key for each in witnesses), *(each.key for each in self.findings)]
-        if all(key is None for key in keys):
+        if not self.apart:
             many = len(witnesses) > 1
             orders = [
                 self._order(each, f"order {number} of {len(witnesses)}" if many else EXPLAINS)
@@ -218,8 +228,8 @@ class _Easel:
             ]
             return [Tab("", self.verdict.outcome.value, list(range(len(self.chosen))), orders)]
         members = self._members()
-        violated = {_name_of(finding.key) for finding in self.findings}
-        explained = {_name_of(witness.key): witness for witness in witnesses}
+        violated = {words.name(finding.key) for finding in self.findings}
+        explained = {words.name(witness.key): witness for witness in witnesses}
         tabs = []
         for key, places in members.items():
             outcome = Outcome.UNKNOWN
@@ -238,7 +248,7 @@ class _Easel:
         (each element of a set): then those are meant that were judged together."""
         members: dict[str, list[int]] = {}
         for place, each in enumerate(self.chosen):
-            members.setdefault(_name_of(each.key), []).append(place)
+            members.setdefault(words.name(each.key), []).append(place)
         pieces: list[tuple[object, Sequence[int]]] = []
         for witness in self.verdict.witnesses:
             pieces.append((witness.key, witness.order))
@@ -247,10 +257,10 @@ class _Easel:
             pieces.append((finding.key, [*finding.operations, *tried]))
         known = set(members)
         for key, indices in pieces:
-            if _name_of(key) not in known:
+            if words.name(key) not in known:
                 places = {self.place[index] for index in indices if index in self.place}
-                members[_name_of(key)] = sorted(places)
-        if not known & {_name_of(key) for key, _ in pieces}:
+                members[words.name(key)] = sorted(places)
+        if not known & {words.name(key) for key, _ in pieces}:
             for name in known:
                 del members[name]
         return members
@@ -289,26 +299,39 @@ class _Easel:
             operations=piece,
             steps=finding.steps,
             orders=orders,
-            arrows=[
-                Arrow(
-                    source=self.place[side.before],
-                    target=self.place[side.after],
-                    kind=f"{side.kind} {_name_of(side.key)}".rstrip(),
-                )
-                for side in finding.cycle
-                if side.before in self.place and side.after in self.place
-            ],
+            arrows=self._arrows(finding),
+            names={
+                self.place[int(said[2])]: said[1]
+                for said in map(_INTRODUCTION.match, finding.steps)
+                if said and int(said[2]) in self.place
+            },
         )
+
+    def _arrows(self, finding: Finding) -> list[Arrow]:
+        """Each sentence that says what comes before what is about the next side, if there are as many."""
+        sentences: Sequence[int | None] = [
+            number for number, step in enumerate(finding.steps) if _PRECEDENCE.search(step)
+        ]
+        if len(sentences) != len(finding.cycle):
+            sentences = [None] * len(finding.cycle)
+        return [
+            Arrow(
+                source=self.place[side.before],
+                target=self.place[side.after],
+                kind=f"{side.kind} {words.name(side.key)}".rstrip(),
+                step=sentence,
+            )
+            for side, sentence in zip(finding.cycle, sentences, strict=True)
+            if side.before in self.place and side.after in self.place
+        ]
+
+
+_INTRODUCTION = re.compile(r"(T\d+) is operation (\d+)\b")
+_PRECEDENCE = re.compile(r"^T\d+ comes before\b|\bis before\b")
 
 
 def _in_order_of_names(process: Process) -> tuple[bool, int, str]:
     return (isinstance(process, str), process if isinstance(process, int) else 0, str(process))
-
-
-def _name_of(key: object) -> str:
-    if isinstance(key, str):
-        return key if len(key) <= 60 else key[:59] + "…"
-    return "" if key is None else words.value(key, 60)
 
 
 def moments_of(operations: Sequence[Operation]) -> tuple[list[int], bool]:

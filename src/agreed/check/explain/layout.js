@@ -72,7 +72,7 @@ function assemble(data, view, events, x) {
   const lanes = [...new Set(view.operations.map(place => data.operations[place].lane))].sort((a, b) => a - b);
   const faultRows = stack([...bands.values()]);
   const top = AXIS + faultRows * FAULT + (faultRows ? 6 : 0);
-  const tight = lanes.length > 14, bar = tight ? 20 : 25, apart = tight ? 34 : 46;
+  const tight = lanes.length > 14, bar = tight ? 20 : 25, apart = view.arrows ? 64 : tight ? 34 : 46;
   const row = new Map(lanes.map((lane, number) => [lane, top + number * apart + 8]));
   for (const each of bars.values()) each.y = row.get(data.operations[each.place].lane);
   points.sort((a, b) => a.number - b.number);

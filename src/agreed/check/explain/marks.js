@@ -24,7 +24,7 @@ function momentText(at, span) {
 }
 
 function arrowHead(defs, id) {
-  const marker = draw(defs, "marker", {id, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse"});
+  const marker = draw(defs, "marker", {id, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 11, markerHeight: 11, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse"});
   draw(marker, "path", {d: "M0 0 L10 5 L0 10 z", class: "arrow-head"});
 }
 

@@ -39,7 +39,7 @@ function recompute() {
   if (page.order) page.order.operations.forEach((place, number) => {
     if (shown.has(place)) points.push({place, number, at: page.order.at[number], state: (page.order.states || [])[number] || ""});
   });
-  const view = {operations, points, stuck: new Set(page.order && page.order.stuck || []), states: Boolean(page.order && page.order.real_time !== false)};
+  const view = {operations, points, stuck: new Set(page.order && page.order.stuck || []), states: Boolean(page.order && page.order.real_time !== false), arrows: page.arrows.length > 0};
   page.empty = !operations.length;
   if (!page.empty) page.natural = layOut(page.data, view, page.trueTime);
 }
@@ -120,6 +120,8 @@ function refresh() {
   paintToolbar(); paintTabs(); paintFinding();
   at("picture").hidden = page.empty;
   if (page.empty) return;
+  page.plan = page.natural;
+  paintNames();  // they take their part of the width
   const fit = fitZoom();
   page.zoom = fit >= 0.75 ? Math.min(fit, 1.5) : 1;
   resize();
@@ -150,6 +152,6 @@ function mark() {
 function light(number) {
   page.lit = number;
   document.querySelectorAll("[data-arrow]").forEach(node => node.classList.toggle("lit", Number(node.dataset.arrow) === number));
-  [...at("steps").children].forEach((node, i) => node.classList.toggle("lit", page.arrows.length > 0 && i === number));
+  [...at("steps").children].forEach((node, i) => node.classList.toggle("lit", number !== null && page.arrows[number].step === i));
   repaint();
 }

@@ -11,6 +11,7 @@ Time runs to the right and is compressed: each call, return and point has a colu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
 from agreed.check.explain import words
 from agreed.check.explain.drawing import Drawing, DrawnFinding, DrawnOperation, Order, draw
@@ -20,16 +21,19 @@ from agreed.check.verdict import Outcome, Verdict
 MOST_BARS = 24
 MOST_FINDINGS = 5
 COLUMNS = 56
+"""In which bars are drawn."""
+
+WIDTH = 100
 
 
 def text(history: History, verdict: Verdict) -> str:
     """The verdict and its first findings, on lines of about a hundred characters."""
     drawing = draw(history, verdict)
     lines = [f"{drawing.judged}: {drawing.outcome}" + (f" ({drawing.reason})" if drawing.reason else "")]
-    if drawing.ruled_out:
-        lines.append(f"ruled out: {', '.join(drawing.ruled_out)}")
-    if drawing.also_ruled_out:
-        lines.append(f"and with these: {', '.join(drawing.also_ruled_out)}")
+    for what, models in (("ruled out", drawing.ruled_out), ("and with these", drawing.also_ruled_out)):
+        if models:
+            told = f"{what}: {', '.join(models)}"
+            lines += wrap(told, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     for number, finding in enumerate(drawing.findings[:MOST_FINDINGS]):
         lines += ["", *_finding(drawing, finding, verdict.findings[number].key)]
     more = drawing.findings_in_all - MOST_FINDINGS
@@ -44,11 +48,11 @@ def text(history: History, verdict: Verdict) -> str:
 
 
 def _finding(drawing: Drawing, finding: DrawnFinding, key: object) -> Iterable[str]:
-    yield finding.name + ("" if key is None else f" (key {words.value(key, 60)})")
+    yield finding.name + ("" if key is None else f" (key {words.name(key)})")
     order = finding.orders[0] if finding.orders else None
     yield from _bars(drawing, finding.operations, order)
     for number, step in enumerate(finding.steps, start=1):
-        yield f"  {number}. {step}"
+        yield from wrap(f"{number}. {step}", WIDTH, initial_indent="  ", subsequent_indent="     ")
     for order in finding.orders:
         yield f"  {order.name}: {_so_far(drawing, order)}"
 

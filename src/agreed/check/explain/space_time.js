@@ -37,7 +37,7 @@ function paint() {
   canvas.setAttribute("viewBox", `0 0 ${plan.width} ${plan.height}`);
   const defs = draw(canvas, "defs");
   for (let hue = 0; hue < 8; hue++) {
-    const marker = draw(defs, "marker", {id: "arrow-" + hue, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse", class: "hue-" + hue});
+    const marker = draw(defs, "marker", {id: "arrow-" + hue, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 10, markerHeight: 10, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse", class: "hue-" + hue});
     draw(marker, "path", {d: "M0 0 L10 5 L0 10 z", class: "head-of"});
   }
   paintBands(canvas);

@@ -58,9 +58,11 @@ def _readable(text: bytes) -> bool:
         return False
 
 
-def operation(each: Operation, most: int = 60) -> str:
+def operation(each: Operation, most: int = 60, with_key: bool = False) -> str:
     """What was asked and what was answered, in at most about `most` characters."""
     asked = each.function
+    if with_key and each.key is not None:
+        asked += " " + name(each.key)
     if _is_transaction(each.argument):
         asked = _steps(each.argument if each.result is None else each.result, most)
     elif each.argument is not None:
@@ -104,6 +106,13 @@ def _steps(transaction: object, most: int) -> str:
         return value(transaction, most)
     text = ", ".join(" ".join(_said(part) for part in step) for step in transaction)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def name(key: object, most: int = 60) -> str:
+    """Of a key: text as it is, anything else as a value; nothing for None."""
+    if isinstance(key, str):
+        return key if len(key) <= most else key[: most - 1] + "…"
+    return "" if key is None else value(key, most)
 
 
 def client(process: Process) -> str:
