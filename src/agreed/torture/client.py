@@ -13,7 +13,7 @@ Revisions are the system's own order of changes: zxids, etcd's revisions.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from agreed.errors import AgreedError
@@ -114,14 +114,3 @@ class Client(Protocol):
         """All of `writes` at one revision, which is returned, if each path of `guards` still has its version
         (0 of a path that is not there never matches).  `Refused`: VERSION, ABSENT."""
         ...
-
-
-class Seen(NamedTuple):
-    """What a watch has seen.  `revision` is -1 where the server does not tell."""
-
-    kind: str
-    path: str
-    revision: int
-
-
-Listener = Callable[[Seen], None]

@@ -9,11 +9,15 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from agreed.check.history import History, Operation, Process, Status, history
+import msgspec
+
+from agreed.check.history import History, Status, history
 from agreed.check.linearizable import linearizable as judge_linearizable
 from agreed.check.models.model import AnyModel
+from agreed.check.sessions import session_guarantees
 from agreed.check.verdict import Budget, Finding, Outcome, Verdict
 from agreed.torture.recorder import session_of
+from agreed.torture.workloads.judgement import Judgement
 
 LOCAL_READ: Final = "local-read"
 """The function of a read that any server answers at once."""
@@ -30,39 +34,41 @@ def without(recorded: History, *functions: str) -> History:
     return history([each for each in recorded if each.function not in functions], recorded.faults)
 
 
-def linearizable(recorded: History, model: AnyModel, *ignored: str) -> Verdict:
-    return judge_linearizable(without(recorded, LOCAL_READ, *ignored), model, budget())
+def linearizable(recorded: History, model: AnyModel) -> Judgement:
+    """Without the local reads: they do not promise it."""
+    judged = without(recorded, LOCAL_READ)
+    return Judgement("linearizable", judged, judge_linearizable(judged, model, budget()))
+
+
+def sessions(recorded: History, initial: object = None) -> Judgement:
+    """No session reads older than it has written or read, on whichever server."""
+    judged = by_session(recorded)
+    return Judgement("sessions", judged, session_guarantees(judged, initial=initial))
 
 
 def by_session(recorded: History) -> History:
-    """Every session as one process: what was answered, all reads called `read`.
+    """Every session as one process, all reads called `read`, and a compare-and-set that was done a `write`.
 
-    What was never answered is left out: it promised nothing, and a process would have to end with it."""
-    operations = [
-        _changed(each, session_of(each.process), "read" if each.function == LOCAL_READ else each.function)
-        for each in recorded
-        if each.status is Status.OK
-    ]
+    A write that was never answered is nobody's: a process would have to end with it, and the session goes on;
+    but somebody may have read it."""
+    operations = []
+    for each in recorded:
+        function, argument, process = each.function, each.argument, session_of(each.process)
+        if each.status is Status.FAIL:
+            continue
+        if each.status is Status.INFO:
+            process = f"{each.process}!"
+        if function == LOCAL_READ:
+            function = "read"
+        elif function == "cas" and isinstance(argument, list):
+            function, argument = "write", argument[1]
+        operations.append(
+            msgspec.structs.replace(each, process=process, function=function, argument=argument)
+        )
     return history(operations, recorded.faults)
 
 
-def _changed(operation: Operation, process: Process, function: str) -> Operation:
-    return Operation(
-        operation.index,
-        process,
-        function,
-        operation.argument,
-        operation.result,
-        operation.called,
-        operation.returned,
-        operation.status,
-        operation.key,
-        operation.revision,
-        operation.error,
-    )
-
-
-def nothing_left_behind(recorded: History, function: str) -> Verdict:
+def nothing_left_behind(recorded: History, function: str) -> Judgement:
     """Whoever looked for what hung on a session that was over has found nothing."""
     looked = [each for each in recorded if each.function == function]
     found = [
@@ -75,6 +81,8 @@ def nothing_left_behind(recorded: History, function: str) -> Verdict:
         if each.result
     ]
     outcome = Outcome.VIOLATED if found else Outcome.HOLDS
-    return Verdict("nothing left behind by sessions", outcome, findings=found, steps=len(looked))
+    reason = found[0].steps[0] if found else f"{len(looked)} nodes of sessions that were over were looked for"
+    verdict = Verdict("nothing left behind by sessions", outcome, reason, findings=found, steps=len(looked))
+    return Judgement("left-behind", recorded, verdict)
 
 

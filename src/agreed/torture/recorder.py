@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from agreed.check.history import Fault, History, Operation, Process, Status, history
-from agreed.torture.client import NotAsked, Refused, Unanswered
+from agreed.torture.client import NotAsked, Refused
 
 
 class Answer(NamedTuple):
@@ -136,25 +138,5 @@ class Recorder:
         """All of it, numbered in the order of the calls."""
         ordered = sorted(self._operations, key=lambda operation: (operation.called, operation.index))
         return history(
-            [_renumbered(operation, number) for number, operation in enumerate(ordered)], faults
+            [msgspec.structs.replace(each, index=number) for number, each in enumerate(ordered)], faults
         )
-
-
-def _renumbered(operation: Operation, index: int) -> Operation:
-    return Operation(
-        index,
-        operation.process,
-        operation.function,
-        operation.argument,
-        operation.result,
-        operation.called,
-        operation.returned,
-        operation.status,
-        operation.key,
-        operation.revision,
-        operation.error,
-    )
-
-
-GIVEN_UP = (NotAsked, Unanswered)
-"""What an operation may raise that says nothing about the state."""

@@ -31,6 +31,7 @@ from agreed.torture.network import Network
 from agreed.torture.processes import NotServing
 from agreed.torture.recorder import Clock, Recorder
 from agreed.torture.systems.system import System
+from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.table import WORKLOADS
 from agreed.torture.workloads.workload import ROOT, Worker, Workload, ensure
 
@@ -55,10 +56,10 @@ class Plan:
 
 @dataclass
 class Judged:
-    """One workload: what was recorded of it, and the verdicts."""
+    """One workload: what was recorded of it, and what was found of each of its promises."""
 
     history: History
-    verdicts: Sequence[Verdict]
+    judgements: Sequence[Judgement]
 
     def count(self, status: Status) -> int:
         return sum(1 for each in self.history if each.status is status)
@@ -77,7 +78,7 @@ class Report:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        return [verdict for judged in self.workloads.values() for verdict in judged.verdicts]
+        return [each.verdict for judged in self.workloads.values() for each in judged.judgements]
 
     @property
     def violated(self) -> bool:

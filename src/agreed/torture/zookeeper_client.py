@@ -15,15 +15,16 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from agreed.errors import MalformedInput
 from agreed.store.records import OPEN_ACL
 from agreed.torture import client as outcomes
-from agreed.torture.client import Created, Listing, NotAsked, Refused, Seen, Stored, Unanswered
+from agreed.torture.client import Created, Listing, NotAsked, Refused, Stored, Unanswered
 from agreed.torture.processes import LOOPBACK
 from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
 from agreed.wire.zookeeper.messages import (
+    XID_PING,
     CheckRequest,
     CloseSessionRequest,
     ConnectRequest,
@@ -32,7 +33,6 @@ from agreed.wire.zookeeper.messages import (
     CreateRequest,
     DeleteRequest,
     ErrorCode,
-    EventType,
     GetChildren2Request,
     GetDataRequest,
     MultiOperation,
@@ -74,20 +74,14 @@ REASONS: Final = {
 NOT_DONE: Final = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode.THROTTLED}
 """Answers that say that nothing was done, and nothing about the state."""
 
-EVENT_NAMES: Final = {
-    EventType.NODE_CREATED: "created",
-    EventType.NODE_DELETED: "deleted",
-    EventType.NODE_DATA_CHANGED: "changed",
-    EventType.NODE_CHILDREN_CHANGED: "children",
-}
-
 Wanted = TypeVar("Wanted")
 
 
 class _Socket(asyncio.Protocol):
     """One connection: bytes to messages, and a future for each request."""
 
-    def __init__(self, heard: Callable[[Answer | Notification], None]) -> None:
+    def __init__(self, heard: Callable[[Request | None, Answer | Notification], None]) -> None:
+        """`heard`: every message in order; an answer with its request (None: of a ping)."""
         loop = asyncio.get_running_loop()
         self.greeting: asyncio.Future[ConnectResponse] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
@@ -95,7 +89,7 @@ class _Socket(asyncio.Protocol):
         self._loop = loop
         self._heard = heard
         self._machine = ClientConnection()
-        self._waiting: deque[asyncio.Future[Answer]] = deque()
+        self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,7 +108,7 @@ class _Socket(asyncio.Protocol):
     def ask(self, requests: Sequence[Request]) -> list[asyncio.Future[Answer]]:
         """All in one packet; one future for each."""
         futures: list[asyncio.Future[Answer]] = [self._loop.create_future() for _ in requests]
-        self._waiting += futures
+        self._waiting += zip(requests, futures, strict=True)
         self._write(b"".join([self._machine.send(request)[1] for request in requests]))
         return futures
 
@@ -130,11 +124,13 @@ class _Socket(asyncio.Protocol):
                 if not self.greeting.done():
                     self.greeting.set_result(message)
                 continue
-            self._heard(message)
-            if isinstance(message, Answer) and message.xid > 0:
-                future = self._waiting.popleft()
-                if not future.done():
-                    future.set_result(message)
+            if isinstance(message, Notification) or message.xid == XID_PING:
+                self._heard(None, message)
+                continue
+            request, future = self._waiting.popleft()
+            self._heard(request, message)
+            if not future.done():
+                future.set_result(message)
 
     def break_off(self, why: str) -> None:
         """Nobody waits any longer; what comes late is not listened to."""
@@ -146,7 +142,7 @@ class _Socket(asyncio.Protocol):
         self._end("the connection was lost")
 
     def _end(self, why: str) -> None:
-        for future in self._waiting:
+        for _, future in self._waiting:
             if not future.done():
                 future.set_exception(Unanswered(why))
                 future.exception()  # whoever has stopped waiting does not want to hear of it
@@ -158,14 +154,28 @@ class _Socket(asyncio.Protocol):
             self.lost.set_result(None)
 
 
+class Listener(Protocol):
+    """Who wants to know everything that happens on the connection, in its order."""
+
+    def connected(self) -> Sequence[Request]:
+        """A new connection; what is to be asked on it first."""
+        ...
+
+    def answered(self, request: Request, answer: Answer) -> None: ...
+
+    def notified(self, notification: Notification) -> None: ...
+
+    def lost(self) -> None:
+        """Nothing more is heard on this connection."""
+        ...
+
+
 class ZooKeeperClient:
     """Implements `client.Client`.  `ports`: the addresses (of loopback) at which servers may be reached."""
 
     def __init__(self, name: str, ports: Sequence[int], dice: random.Random, timeout_ms: int) -> None:
         self.name = name
-        self.on_event: Callable[[Seen], None] | None = None
-        self.on_connect: Callable[[], None] | None = None
-        """Called with each connection, before anything else is sent on it."""
+        self.listener: Listener | None = None
         self._ports = list(ports)
         self._dice = dice
         self._wanted_timeout_ms = timeout_ms
@@ -196,8 +206,9 @@ class ZooKeeperClient:
                 await asyncio.sleep(PAUSE_S * (0.5 + self._dice.random()))
                 continue
             self._socket = socket
-            if self.on_connect is not None:
-                self.on_connect()
+            first = self.listener.connected() if self.listener is not None else ()
+            if first:
+                socket.ask(first)
             self._connected.set()
             try:
                 await self._stay(socket)
@@ -205,6 +216,8 @@ class ZooKeeperClient:
                 self._connected.clear()
                 self._socket = None
                 socket.break_off("the client went to another server")
+                if self.listener is not None:
+                    self.listener.lost()
 
     async def _connect(self, port: int) -> _Socket | None:
         loop = asyncio.get_running_loop()
@@ -241,12 +254,20 @@ class ZooKeeperClient:
                 return
             socket.ping()
 
-    def _heard(self, message: Answer | Notification) -> None:
+    @property
+    def last_zxid(self) -> int:
+        """The newest change of which this client has heard."""
+        return self._last_zxid
+
+    def _heard(self, request: Request | None, message: Answer | Notification) -> None:
         if message.zxid > 0:
             self._last_zxid = max(self._last_zxid, message.zxid)
-        if isinstance(message, Notification) and self.on_event is not None:
-            event = message.event
-            self.on_event(Seen(EVENT_NAMES.get(event.kind, "other"), event.path.decode(), message.zxid))
+        if self.listener is None:
+            return
+        if isinstance(message, Notification):
+            self.listener.notified(message)
+        elif request is not None:
+            self.listener.answered(request, message)
 
     async def close(self) -> None:
         with contextlib.suppress(NotAsked, Unanswered, Refused):
@@ -319,7 +340,7 @@ class ZooKeeperClient:
 
     async def remove(self, path: str, version: int | None = None) -> int:
         [answer] = await self.ask(DeleteRequest(path.encode(), -1 if version is None else version))
-        _raise_if_refused(answer.reply)
+        raise_if_refused(answer.reply)
         return answer.zxid
 
     async def children(self, path: str, *, fresh: bool) -> Listing:
@@ -356,7 +377,7 @@ class ZooKeeperClient:
                 ErrorCode.OK,
                 ErrorCode.RUNTIME_INCONSISTENCY,
             ):
-                _raise_if_refused(result)
+                raise_if_refused(result)
         if any(isinstance(result, ErrorReply) for result in reply.results):
             raise Unanswered("a multi failed, and nobody says why")
         changed = [result.stat.modified_zxid for result in reply.results if isinstance(result, SetDataReply)]
@@ -367,7 +388,8 @@ def _stored(data: bytes | None, stat: Stat, zxid: int) -> Stored:
     return Stored((data or b"").decode(), stat.version, stat.modified_zxid, zxid)
 
 
-def _raise_if_refused(reply: Reply) -> None:
+def raise_if_refused(reply: Reply) -> None:
+    """`Refused`, `NotAsked` or `Unanswered`, where the reply is an error."""
     if isinstance(reply, ErrorReply):
         try:
             error = ErrorCode(reply.error)
@@ -381,7 +403,7 @@ def _raise_if_refused(reply: Reply) -> None:
 
 
 def _expected(kind: type[Wanted], reply: Reply) -> Wanted:
-    _raise_if_refused(reply)
+    raise_if_refused(reply)
     if not isinstance(reply, kind):
         raise Unanswered(f"answered with {type(reply).__name__}")
     return reply

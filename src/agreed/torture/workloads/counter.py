@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agreed.check.models.counter import Counter as CounterModel
-
 from agreed.check.history import History
-from agreed.check.verdict import Verdict
+from agreed.check.models.counter import Counter as CounterModel
 from agreed.torture import judging
 from agreed.torture.recorder import Answer
+from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.workload import ROOT, Objects, Worker, ensure
 
 
@@ -30,7 +29,7 @@ class Counter:
             return
         chance = worker.dice.random()
         if chance < 0.7:
-            await worker.do("increment", None, number, self._increment(worker, number))
+            await worker.do("add-and-get", 1, number, self._increment(worker, number))
         else:
             await self._read(worker, number)
 
@@ -40,7 +39,8 @@ class Counter:
 
     async def _increment(self, worker: Worker, number: int) -> Answer:
         made = await worker.client.create(f"{self._objects.path(number)}/-", "", sequential=True)
-        return Answer(int(made.path.rpartition("-")[2]), made.revision)
+        # Numbers count from 0, so this one with itself is one more.
+        return Answer(int(made.path.rpartition("-")[2]) + 1, made.revision)
 
     async def _read(self, worker: Worker, number: int) -> None:
         async def read() -> Answer:
@@ -49,5 +49,5 @@ class Counter:
 
         await worker.do("read", None, number, read())
 
-    def judge(self, recorded: History) -> Sequence[Verdict]:
+    def judge(self, recorded: History) -> Sequence[Judgement]:
         return [judging.linearizable(recorded, CounterModel())]

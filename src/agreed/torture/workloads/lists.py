@@ -11,10 +11,11 @@ import itertools
 from collections.abc import Sequence
 
 from agreed.check.history import History
-from agreed.check.transactions import list_append
-from agreed.check.verdict import Verdict
-from agreed.torture.client import NotAsked, Stored, Unanswered
+from agreed.check.transactions import Options, list_append
+from agreed.torture import judging
+from agreed.torture.client import Client, NotAsked, Stored, Unanswered
 from agreed.torture.recorder import Answer
+from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.workload import ROOT, Objects, Worker
 
 KEYS = 4
@@ -29,13 +30,8 @@ class Lists:
     pause_s = 0.08
 
     def __init__(self) -> None:
-        self._objects = Objects(f"{ROOT}/{self.name}", 300, self._make)
+        self._objects = Objects(f"{ROOT}/{self.name}", 300, _make)
         self._elements = itertools.count()
-
-    async def _make(self, client: object, path: str) -> None:
-        await client.create(path, "")  # type: ignore[attr-defined]
-        for key in range(KEYS):
-            await client.create(f"{path}/{key}", "")  # type: ignore[attr-defined]
 
     async def step(self, worker: Worker) -> None:
         number = await self._objects.present(worker)
@@ -80,8 +76,15 @@ class Lists:
         )
         return Answer(done, revision)
 
-    def judge(self, recorded: History) -> Sequence[Verdict]:
-        return [list_append(recorded)]
+    def judge(self, recorded: History) -> Sequence[Judgement]:
+        verdict = list_append(recorded, Options(budget=judging.budget()))
+        return [Judgement("strict-serializable", recorded, verdict)]
+
+
+async def _make(client: Client, path: str) -> None:
+    await client.create(path, "")
+    for key in range(KEYS):
+        await client.create(f"{path}/{key}", "")
 
 
 def _present(key: str, stored: Stored | None) -> Stored:

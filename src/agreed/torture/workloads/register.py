@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from agreed.check.history import History
 from agreed.check.models.register import CasRegister
-from agreed.check.verdict import Verdict
 from agreed.torture import judging
 from agreed.torture.client import Client, Stored
 from agreed.torture.recorder import Answer
+from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.workload import ROOT, Objects, Worker
 
 
@@ -59,7 +59,7 @@ class Register:
             if stored is None:
                 return Answer("absent")  # nothing that was ever written
             self._last_read[worker.client.name] = (number, stored)
-            return Answer(int(stored.value), stored.revision)
+            return Answer(int(stored.value), stored.seen)
 
         await worker.do("read" if fresh else judging.LOCAL_READ, None, number, read())
 
@@ -67,10 +67,10 @@ class Register:
         stored = await client.write(self._objects.path(number), str(value), version)
         return Answer(None, stored.revision)
 
-    def judge(self, recorded: History) -> Sequence[Verdict]:
+    def judge(self, recorded: History) -> Sequence[Judgement]:
         return [
             judging.linearizable(recorded, CasRegister(0)),
-
+            judging.sessions(recorded, initial=0),
         ]
 
 

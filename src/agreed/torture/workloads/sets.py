@@ -8,12 +8,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from agreed.check.models.set import SetModel
-
+from agreed.check.convergence import set_full
 from agreed.check.history import History
-from agreed.check.verdict import Verdict
+from agreed.check.models.sets import Set
 from agreed.torture import judging
 from agreed.torture.recorder import Answer
+from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.workload import ROOT, Objects, Worker, ensure
 
 
@@ -52,5 +52,10 @@ class Sets:
 
         await worker.do("read" if fresh else judging.LOCAL_READ, None, number, read())
 
-    def judge(self, recorded: History) -> Sequence[Verdict]:
-        return [judging.linearizable(recorded, SetModel()), judging.sessions(recorded)]
+    def judge(self, recorded: History) -> Sequence[Judgement]:
+        answers = judging.without(recorded, judging.LOCAL_READ)
+        return [
+            judging.linearizable(answers, Set()),
+            Judgement("set-full", answers, set_full(answers, linearizable=True)),
+            judging.sessions(recorded),
+        ]

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from agreed.check.history import History
-from agreed.check.verdict import Verdict
 from agreed.torture import client as outcomes
 from agreed.torture.client import Client, Refused
 from agreed.torture.recorder import Actor, Answer, Recorder
+from agreed.torture.workloads.judgement import Judgement
 
 ROOT = "/torture"
 
@@ -91,8 +91,8 @@ class Workload(Protocol):
         """After everything is healed: read, freshly, what must be there.  Repeated until it succeeds."""
         ...
 
-    def judge(self, recorded: History) -> Sequence[Verdict]:
-        """One verdict for each promise."""
+    def judge(self, recorded: History) -> Sequence[Judgement]:
+        """One judgement for each promise."""
         ...
 
 
