@@ -39,6 +39,11 @@ CHANCES: dict[str, dict[str, int]] = {
 }
 """Permille of runs of a profile that have a kind of faults of this group."""
 
+SELDOM = {
+    FaultKind.ADD, FaultKind.REMOVE, FaultKind.WIPE, FaultKind.ROT, FaultKind.MISDIRECT,
+}  # fmt: skip
+"""What a cluster needs some time to recover from, and cannot have twice at a time."""
+
 DRIFT_KEPT = 24_000
 """Millionths: two clocks that are off by so much each, in opposite directions, are within the 50 permille
 that nodes with leases are told to expect."""
@@ -78,7 +83,8 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         segment_bytes=stream.pick([2_048, 16_384, 65_536]),
         chunk_bytes=stream.pick([120, 700, 100_000]),
         session_ms=stream.pick([(1_500, 2_500), (2_000, 4_000)]),
-        pipelined=stream.pick([1, 2, 4]),
+        pipelined=stream.pick([1, 2, 6]),
+        until_sessions_end=stream.chance(250),
     )
 
 
@@ -119,13 +125,16 @@ class _Drawing:
 
     def faults(self) -> tuple[Fault, ...]:
         chances = CHANCES[self._profile]
+        seconds = -(-self._storm_ms // 1_000)
         found: list[tuple[int, int, FaultKind, tuple[str, int, int]]] = []
         for place, (kind, way) in enumerate(self._ways.items()):
             stream = Stream(self._seed, self._profile, "faults", kind.value)
             if not stream.chance(chances[GROUPS[kind]]):
                 continue
-            # Rarely up to once in 100 ms, mostly a few in a run.
-            for _ in range(1 + stream.below(stream.pick([1, 3, 1 + self._storm_ms // 100]))):
+            most = stream.pick([1, seconds, 4 * seconds])
+            if kind in SELDOM:
+                most = min(most, seconds)
+            for _ in range(1 + stream.below(most)):
                 found.append((stream.below(self._storm_ms), place, kind, way(stream)))
         found.sort(key=lambda each: each[:2])
         return tuple(
@@ -160,7 +169,7 @@ def _asks(stream: Stream, clients: int, storm_ms: int) -> tuple[Ask, ...]:
     asks: list[Ask] = []
     for name in client_names(clients):
         at_ms = 0
-        every_ms = stream.pick([12, 30, 80])
+        every_ms = stream.pick([4, 12, 40])
         wishes = FUNCTIONS if stream.chance(300) else stream.sample(FUNCTIONS, stream.between(2, 7))
         keys = KEYS[: stream.between(1, len(KEYS))]
         while at_ms < storm_ms:

@@ -1,7 +1,7 @@
 """What a node has promised, and must still keep after it was killed, lost its power, or had its disk fail.
 
-Cluster-wide invariants notice a broken promise only when it has done harm, and it takes several unlucky events
-in a row until it does.  Each promise by itself can be checked at the moment at which it is broken:
+Cluster-wide invariants notice a broken promise only when it has done harm, and it takes several unlucky
+events in a row until it does.  Each promise by itself can be checked at the moment at which it is broken:
 
     votes       in one term one data directory tells one candidate that it has its vote, over all its lives
     entries     what the log has reported as saved is there when the next process has recovered

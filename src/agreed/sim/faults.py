@@ -115,6 +115,7 @@ class Faults:
         cluster.calm = True
         for number in list(self._active):
             self._undo(number)
+        cluster.network.loose = False
         for node in cluster.nodes.values():
             node.disk.heal()
             node.clock.drift(self._world.now, 0)
@@ -357,6 +358,7 @@ class Faults:
         boot = node.boot
 
         def look(_: object, __: object) -> None:
+            node.disk.writes_to_misdirect = 0
             if node.boot == boot and not self._cluster.calm:
                 node.end("restarted by its operator")
                 node.restart_after(20)

@@ -107,7 +107,7 @@ class Judge:
             self._compare_logs(raft)
 
     def _changed(self, node: Node, raft: Raft, before: Seen | None, seen: Seen) -> None:
-        term, commit, last, last_term, leads, vote = seen
+        term, commit, last, _, leads, vote = seen
         if before is None:
             check(raft)
             if leads:

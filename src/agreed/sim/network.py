@@ -26,6 +26,9 @@ UNHEARD_MS = 5_000
 RETRANSMITTED_AFTER_MS = 200
 """What a lost packet costs a stream."""
 
+OVERTAKES_PERMILLE = 250
+"""How often a message that travels on its own may overtake those before it."""
+
 REMEMBERED_FRAMES = 16
 """Of each link, for replays."""
 
@@ -92,7 +95,8 @@ class Network:
         self.connections: dict[Connection, None] = {}
         self._low, high = conditions.latency_us
         self._spread = high - self._low + 1
-        self._loose = conditions.loose_frames
+        self.loose = conditions.loose_frames
+        """Whether messages travel each on its own."""
         self._links: dict[tuple[str, str], Link] = {}
 
     def link(self, source: str, target: str) -> Link:
@@ -200,33 +204,34 @@ class Network:
         link = connection.link
         bits = link.bits(64)
         arrives = self.world.now + self._low + ((bits & 0xFFFF) * self._spread >> 16) + link.extra_us
-        if not self._loose or not connection.ready:
-            if link.troubled:
-                if (bits >> 16 & 0xFFFF) * 1000 >> 16 < link.lose:
-                    arrives += RETRANSMITTED_AFTER_MS * MS
-                if (bits >> 48) * 1000 >> 16 < link.corrupt:
-                    frame = _flipped(frame, link.bits(32))
+        loose = self.loose and connection.ready
+        if link.troubled:
+            if (bits >> 48) * 1000 >> 16 < link.corrupt:
+                frame = _flipped(frame, link.bits(32))
+            lost = (bits >> 16 & 0xFFFF) * 1000 >> 16 < link.lose
+            if loose:
+                if lost:
+                    self.world.mark("message lost")
+                    return
+                self._again(connection, link, frame, arrives)
+            elif lost:
+                arrives += RETRANSMITTED_AFTER_MS * MS
+        if not loose or (bits >> 32 & 0xFFFF) * 1000 >> 16 >= OVERTAKES_PERMILLE:
             if arrives <= connection.last_at:
                 arrives = connection.last_at
             connection.last_at = arrives
-        elif link.troubled:
-            if (bits >> 16 & 0xFFFF) * 1000 >> 16 < link.lose:
-                self.world.mark("message lost")
-                return
-            if (bits >> 32 & 0xFFFF) * 1000 >> 16 < link.double:
-                late = arrives + (link.bits(32) * 30 * MS >> 32)
-                self.world.mark("message doubled")
-                self.world.at(late, self._arrive, connection, frame)
-            if link.replay:
-                self._replay(connection, link, frame)
-            if (bits >> 48) * 1000 >> 16 < link.corrupt:
-                frame = _flipped(frame, link.bits(32))
         if connection.back.blocked:
             self._stall(connection)
         self.world.at(arrives, self._arrive, connection, frame)
 
-    def _replay(self, connection: Connection, link: Link, frame: bytes) -> None:
-        """Something that this link has carried before, perhaps to a process that is gone by now."""
+    def _again(self, connection: Connection, link: Link, frame: bytes, arrives: int) -> None:
+        """What is carried is carried twice, or with it something that this link has carried before, perhaps
+        to a process that is gone by now."""
+        if link.double and link.bits(16) * 1000 >> 16 < link.double:
+            self.world.mark("message doubled")
+            self.world.at(arrives + (link.bits(32) * 30 * MS >> 32), self._arrive, connection, frame)
+        if not link.replay:
+            return
         remembered = link.remembered
         if remembered and link.bits(16) * 1000 >> 16 < link.replay:
             old = remembered[link.bits(32) * len(remembered) >> 32]
@@ -241,7 +246,7 @@ class Network:
         if connection.link.blocked:
             if connection in self.connections:
                 self._stall(connection)
-                if not self._loose or not connection.ready:
+                if not self.loose or not connection.ready:
                     connection.held.append(frame)
             return
         far = connection.far

@@ -99,7 +99,8 @@ class Peers:
     def hello(self) -> Hello:
         node = self._node
         if not node.serving:
-            return Hello(PROTOCOL_VERSION, 0, node.member(), 0, node.boot_number, NO_MEMBERS, NO_MEMBERS, 0, 0)
+            me, boot = node.member(), node.boot_number
+            return Hello(PROTOCOL_VERSION, 0, me, 0, boot, NO_MEMBERS, NO_MEMBERS, 0, 0)
         replica = node.replica
         identity = node.recovered.identity
         return Hello(

@@ -131,6 +131,8 @@ class Conditions(msgspec.Struct, frozen=True):
     session_ms: tuple[int, int] = (1_500, 4_000)
     pipelined: int = 1
     """How many requests a client may have under way."""
+    until_sessions_end: bool = True
+    """Whether peace lasts until all sessions are gone that no client has any more."""
 
 
 class Plan(msgspec.Struct, frozen=True):

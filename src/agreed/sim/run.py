@@ -90,7 +90,8 @@ def _at_rest(cluster: Cluster) -> bool:
     leader = cluster.leader()
     if leader is None or leader.replica.members.outgoing:
         return False
-    if cluster.judge.sessions.unheld(leader.replica.store):
+    sessions = cluster.judge.sessions
+    if cluster.plan.conditions.until_sessions_end and sessions.unheld(leader.replica.store):
         return False
     last = leader.replica.machine.last_index
     return all(node.serving and node.replica.applied == last for node in cluster.members())

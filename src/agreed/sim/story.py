@@ -27,7 +27,7 @@ class Story:
         began, _ = self._sent.get((node.name, id(frame)), (None, b""))
         self._world.trace.tell(self._world.now, "message", source, told(message), node.name, began)
 
-    def state(self, node: Node, raft: Raft, before: tuple[int, int, int, bool, str | None]) -> None:
+    def state(self, node: Node, raft: Raft, before: object) -> None:
         text = f"{raft.role.name} of term {raft.term}, log to {raft.log.last_index}, commit {raft.commit}"
         self._world.trace.tell(self._world.now, "state", node.name, text)
 
