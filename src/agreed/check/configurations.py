@@ -16,6 +16,9 @@ What keeps the configurations few, with the reason why nothing is lost:
   never-answered operations makes the other superfluous: it can do all that the other can, and more.
 * A never-answered operation that changes nothing is left out.
 * An operation that may just as well follow the one that returns is left for later (`Model.may_follow`).
+* A state from which the next reads can no longer be answered as they were leads nowhere
+  (`Model.still_possible`).
+* What returns at the end and is always possible need not be searched (`Timeline.end`).
 
 Counts of all classes are packed into one integer with a spare bit above each count, so that "no more of any
 class" is one subtraction: `(a | spare) - b` keeps every spare bit.
@@ -23,7 +26,9 @@ class" is one subtraction: `(a | spare) - b` keeps every spare bit.
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter, deque
 from collections.abc import Container, Generator, Hashable, Sequence
+from itertools import islice
 from sys import getsizeof
 from typing import TypeAlias
 
@@ -60,6 +65,10 @@ MOST_MOVES = 20_000
 """States of which it is remembered what can happen in them; only to save work."""
 
 
+LOOK_AHEAD = 3
+"""Reads to come that are looked at."""
+
+
 class Search:
     """One search.  `run` gives way now and then, so that many may take turns."""
 
@@ -71,8 +80,15 @@ class Search:
         self.failed_at: int | None = None
         """The event (its position) at which no configuration was left."""
         self._model = model
-        self._timeline = timeline
+        self.timeline = timeline
         self._all_come_before = type(model).may_follow is Model.may_follow
+        self.looks_ahead = type(model).still_possible is not Model.still_possible
+        """Whether it may have failed earlier than at the first operation that cannot be placed."""
+        self._reads_to_come = deque(_reads(timeline) if self.looks_ahead else ())
+        """Classes of the answered reads that were not called yet."""
+        self._to_come = Counter(timeline.classes)
+        """How many of each class have not returned."""
+        self._makers: dict[int, list[int]] = {}
         self._units, self._fields, self._spare = _layout(timeline.crashes)
         self._states: list[Hashable] = []
         self._numbers: dict[Hashable, int] = {}
@@ -112,9 +128,10 @@ class Search:
 
     def run(self) -> Generator[None, None, bool]:
         """Whether it is linearizable."""
-        timeline = self._timeline
+        timeline = self.timeline
         bits, classes = timeline.bits, timeline.classes
-        for position, event in enumerate(timeline.events):
+        for position in range(timeline.end):
+            event = timeline.events[position]
             if event >= 0:
                 self._call(event)
                 continue
@@ -129,7 +146,7 @@ class Search:
         return True
 
     def _call(self, number: int) -> None:
-        timeline = self._timeline
+        timeline = self.timeline
         kind, bit = timeline.classes[number], timeline.bits[number]
         if not bit:
             if not self._called & self._fields[kind]:
@@ -137,11 +154,14 @@ class Search:
             self._called += self._units[kind]
         elif timeline.pure[kind]:
             self._reading[bit] = kind
+            if self.looks_ahead:
+                self._reads_to_come.popleft()
         else:
             insort(self._changing.setdefault(kind, []), (timeline.returns[number], bit))
 
     def _return(self, kind: int, bit: int) -> None:
-        if self._timeline.pure[kind]:
+        self._to_come[kind] -= 1
+        if self.timeline.pure[kind]:
             del self._reading[bit]
         elif len(self._changing[kind]) == 1:
             del self._changing[kind]
@@ -157,7 +177,7 @@ class Search:
         done: dict[int, list[int]] = {}
         kept: list[Configuration] = []
         levels = self._with_reads(position)
-        used = min(levels)
+        used = min(levels, default=0)
         pause = self.steps + QUANTUM
         while levels:
             level = levels.pop(used, [])
@@ -201,6 +221,9 @@ class Search:
         levels: dict[int, list[Configuration]] = {}
         for state, mask, counts, used, path in self.frontier:
             slots = mask | self._fits(state)
+            lost = self._lost(state)
+            if lost is None or slots & lost != lost:
+                continue
             if slots != mask:
                 path = (path, slots ^ mask, -1, position)
             levels.setdefault(used, []).append((state, slots, counts, used, path))
@@ -220,11 +243,13 @@ class Search:
             if kind not in involved:
                 continue
             for after in self._after(state, kind):
-                earlier = 0
-                fits = self._fits(after)
+                lost = self._lost(after)
+                if lost is None:
+                    continue
+                earlier, fits = lost, self._fits(after)
                 for _, bit in slots:
                     changes.append((bit | earlier, earlier, bit | fits, after))
-                    earlier = bit
+                    earlier = bit | lost
         for kind in self._crashed:
             if kind not in involved:
                 continue
@@ -232,10 +257,37 @@ class Search:
             for _, bit in self._changing.get(kind, ()):
                 want |= bit
             for after in self._after(state, kind):
-                if after != state:
+                lost = self._lost(after)
+                if lost is not None and after != state:
                     field, one = self._fields[kind], self._units[kind]
-                    extras.append((field, one, want, self._fits(after), after, kind))
+                    extras.append((field, one, want | lost, self._fits(after), after, kind))
         return changes, extras
+
+    def _lost(self, state: int) -> int | None:
+        """The slots of reads that cannot be answered any more from this state on, and so must be done; None
+        if there is such a read among those not yet called."""
+        slots = 0
+        if self.looks_ahead:
+            for kind in islice(self._reads_to_come, LOOK_AHEAD):
+                if not self._is_possible(state, kind):
+                    return None
+            for bit, kind in self._reading.items():
+                if not self._is_possible(state, kind):
+                    slots |= bit
+        return slots
+
+    def _is_possible(self, state: int, read: int) -> bool:
+        samples, model = self.timeline.samples, self._model
+        if model.still_possible(self._states[state], samples[read]):
+            return True
+        makers = self._makers.get(read)
+        if makers is None:
+            makers = self._makers[read] = [
+                kind
+                for kind, sample in enumerate(samples)
+                if not self.timeline.pure[kind] and model.makes_possible(sample, samples[read])
+            ]
+        return any(self._to_come[kind] for kind in makers)
 
     def _involved(self, kind: int) -> Container[int]:
         """The classes of which an operation may have to come before one of class `kind`: those that may not
@@ -254,7 +306,7 @@ class Search:
     def _may_follow(self, first: int, second: int) -> bool:
         known = self._followers.get((first, second))
         if known is None:
-            samples = self._timeline.samples
+            samples = self.timeline.samples
             known = self._model.may_follow(samples[first], samples[second])
             self._followers[first, second] = known
         return known
@@ -264,7 +316,7 @@ class Search:
         try:
             return self._outcomes[key]
         except KeyError:
-            results = self._model.step(self._states[state], self._timeline.samples[kind])
+            results = self._model.step(self._states[state], self.timeline.samples[kind])
             outcome = self._outcomes[key] = tuple([self._number(result) for result in results])
             return outcome
 
@@ -305,6 +357,13 @@ def _is_new(seen: dict[int, list[int]], key: int, counts: int, spare: int) -> bo
             return False
     found.append(counts)
     return True
+
+
+def _reads(timeline: Timeline) -> list[int]:
+    """The classes of the answered reads, in the order of their calls."""
+    return [
+        kind for kind, bit in zip(timeline.classes, timeline.bits, strict=True) if bit and timeline.pure[kind]
+    ]
 
 
 def _layout(crashes: Sequence[int]) -> tuple[list[int], list[int], int]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from agreed.check.configurations import Search
+from agreed.check.configurations import Path, Search
 from agreed.check.history import Operation
 from agreed.check.models.model import AnyModel
 from agreed.check.timeline import Timeline
@@ -26,7 +26,7 @@ from agreed.check.witness import witness
 
 NAME = "not linearizable"
 
-MOST_STEPS = 100_000
+MOST_STEPS = 50_000
 """Of all searches for a smaller piece together."""
 
 MOST_ATTEMPTS = 5
@@ -35,33 +35,80 @@ MOST_ATTEMPTS = 5
 def finding(model: AnyModel, key: Hashable, timeline: Timeline, search: Search) -> Finding:
     """What a search that failed has found."""
     assert search.failed_at is not None
-    culprit = timeline.operations[~timeline.events[search.failed_at]]
-    states = list(dict.fromkeys(search.states_now()))
-    pieces = _Pieces(model, timeline, search.failed_at, search.steps)
-    piece, whatever_before = pieces.smallest()
+    failed_at, before = search.failed_at, search
+    if search.looks_ahead:
+        failed_at, before = _first_that_fails(model, timeline, search)
+    culprit = timeline.operations[~timeline.events[failed_at]]
+    piece, whatever_before = _Pieces(model, timeline, failed_at, search.steps).smallest()
+    attempts = _attempts(model, key, before)
     return Finding(
         name=NAME,
         operations=[each.index for each in piece],
-        steps=_steps(culprit, whatever_before, len(piece), sorted(model.show(state) for state in states)),
+        steps=_steps(culprit, whatever_before, len(piece), [each.states[-1:] for each in attempts]),
         key=key,
-        attempts=_attempts(model, key, timeline, search),
+        attempts=attempts,
         culprit=culprit.index,
         whatever_before=whatever_before,
     )
 
 
-def _attempts(model: AnyModel, key: Hashable, timeline: Timeline, search: Search) -> list[Witness]:
+def _first_that_fails(model: AnyModel, timeline: Timeline, failed: Search) -> tuple[int, Search]:
+    """The first return up to which there is no order, and the search of all before.
+
+    A search that looks ahead may end before it is there, having seen what will come.  Cut off at a return, it
+    sees nothing beyond.  (Where that takes far longer than the search itself, a later return is named.)"""
+    assert failed.failed_at is not None
+    most = 10 * failed.steps + 10_000
+    returns = [position for position, event in enumerate(timeline.events) if event < 0]
+    explained, fails = returns.index(failed.failed_at), len(returns)
+    before = _cut_off(model, timeline, failed.failed_at, most) or failed
+    while fails - explained > 1:
+        middle = (explained + fails) // 2
+        search = _cut_off(model, timeline, returns[middle], most)
+        if search is None or search.failed_at is None:
+            explained, before = middle, search or before
+        else:
+            fails = middle
+    return returns[explained], before
+
+
+def _cut_off(model: AnyModel, timeline: Timeline, position: int, most_steps: int) -> Search | None:
+    """A search, made, of what came before an event; what is under way then may have happened or not.  None if
+    it takes too long."""
+    events = timeline.events[:position]
+    returned = {~event for event in events if event < 0}
+    called = sorted(event for event in events if event >= 0)
+    search = Search(
+        model,
+        Timeline(
+            model,
+            [timeline.operations[number] for number in called],
+            frozenset(timeline.operations[number].index for number in called if number not in returned),
+        ),
+    )
+    for _ in search.run():
+        if search.steps > most_steps:
+            return None
+    return search
+
+
+def _attempts(model: AnyModel, key: Hashable, search: Search) -> list[Witness]:
     """One explanation of all that came before, for each state in which it can end."""
-    paths = dict(zip(reversed(search.states_now()), reversed(search.frontier), strict=True))
-    chosen = list(reversed(paths.values()))[:MOST_ATTEMPTS]
-    return [witness(model, timeline, path, model.initial, key) for *_, path in chosen]
+    chosen: dict[Hashable, Path | None] = {}
+    for state, (*_, path) in zip(search.states_now(), search.frontier, strict=True):
+        if len(chosen) < MOST_ATTEMPTS:
+            chosen.setdefault(state, path)
+    return [witness(model, search.timeline, path, model.initial, key) for path in chosen.values()]
 
 
-def _steps(culprit: Operation, whatever_before: bool, size: int, states: Sequence[str]) -> list[str]:
-    many = "" if len(states) <= MOST_ATTEMPTS else f" and {len(states) - MOST_ATTEMPTS} more"
+def _steps(
+    culprit: Operation, whatever_before: bool, size: int, ends: Sequence[Sequence[str]]
+) -> list[str]:
+    states = sorted({state for end in ends for state in end}) or ["in which it began"]
+    more = " (or another)" if len(ends) == MOST_ATTEMPTS else ""
     return [
         f"everything that had returned before operation {culprit.index} did can be explained, and leaves the "
-        f"state {' or '.join(states[:MOST_ATTEMPTS])}{many}",
+        f"state {' or '.join(states)}{more}",
         f"operation {culprit.index} can take effect in none of these, nor after any of the operations that "
         "were under way or never answered",
         f"these {size} operations alone cannot be explained, "

@@ -58,6 +58,8 @@ class Timeline:
         """By operation: the position of its return, if it has one."""
         self.bits = self._slots()
         """By operation: the one bit of its slot, or 0 if it need not have happened."""
+        self.end = self._end(model)
+        """How many events matter: after them only such operations return as are always possible."""
 
     def _class(self, model: AnyModel, effect: Hashable, operation: Operation) -> int:
         kind = self._numbers.get(effect)
@@ -67,6 +69,13 @@ class Timeline:
             self.pure.append(model.reads_only(operation))
             self.crashes.append(0)
         return kind
+
+    def _end(self, model: AnyModel) -> int:
+        always = [model.always(sample) for sample in self.samples]
+        for position in range(len(self.events) - 1, -1, -1):
+            if self.events[position] < 0 and not always[self.classes[~self.events[position]]]:
+                return position + 1
+        return 0
 
     def _slots(self) -> list[int]:
         bits = [0] * len(self.operations)

@@ -29,7 +29,8 @@ def witness(model: AnyModel, timeline: Timeline, path: Path | None, start: Hasha
 def order_of(timeline: Timeline, path: Path | None) -> list[int]:
     """The operations (their numbers in the timeline) in the order in which they took effect.
 
-    Of never-answered ones with equal effect, those called first are used first."""
+    Of never-answered ones with equal effect, those called first are used first.  Those that returned after
+    the search had ended come last, as they returned."""
     steps = []
     while path is not None:
         steps.append(path)
@@ -49,7 +50,8 @@ def order_of(timeline: Timeline, path: Path | None) -> list[int]:
             order.append(crashed[kind].pop(0))
         took_effect = [number for bit, number in holders.items() if bit & slots]
         order += sorted(took_effect, key=lambda number: (timeline.pure[timeline.classes[number]], number))
-    return order
+    done = set(order)
+    return order + [~event for event in timeline.events[timeline.end :] if event < 0 and ~event not in done]
 
 
 def states_along(

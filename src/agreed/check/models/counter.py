@@ -57,6 +57,16 @@ class Counter(Model[int]):
     def reads_only(self, operation: Operation) -> bool:
         return operation.function == "read"
 
+    def always(self, operation: Operation) -> bool:
+        effect = self.effect(operation)
+        return effect is not None and effect[0] == "add"
+
+    def still_possible(self, state: int, read: Operation) -> bool:
+        return state <= number(read, read.result)
+
+    def makes_possible(self, change: Operation, read: Operation) -> bool:
+        return number(change, change.argument) < 0
+
     def may_follow(self, first: Operation, second: Operation) -> bool:
         match self.effect(first), self.effect(second):
             case ("add", _), ("add", _):

@@ -54,6 +54,16 @@ class KeyValue(Model[str]):
     def reads_only(self, operation: Operation) -> bool:
         return operation.function == "get"
 
+    def always(self, operation: Operation) -> bool:
+        return operation.function != "get"
+
+    def still_possible(self, state: str, read: Operation) -> bool:
+        return _text(read, read.result).startswith(state)
+
+    def makes_possible(self, change: Operation, read: Operation) -> bool:
+        put = change.function == "put"
+        return put and _text(read, read.result).startswith(_text(change, change.argument))
+
     def idle(self, operations: Sequence[Operation]) -> frozenset[int]:
         """Whose text nobody saw: between it and the next put nobody got anything."""
         got = {str(each.result) for each in operations if each.function == "get" and each.status is Status.OK}

@@ -37,6 +37,15 @@ class Keyed(Model[Map]):
     def may_follow(self, first: Operation, second: Operation) -> bool:
         return first.key != second.key or self.model.may_follow(first, second)
 
+    def always(self, operation: Operation) -> bool:
+        return self.model.always(operation)
+
+    def still_possible(self, state: Map, read: Operation) -> bool:
+        return self.model.still_possible(state.get(read.key, self.model.initial), read)
+
+    def makes_possible(self, change: Operation, read: Operation) -> bool:
+        return change.key == read.key and self.model.makes_possible(change, read)
+
     def parts(self, operations: Sequence[Operation]) -> Mapping[Hashable, Sequence[Operation]]:
         return {None: operations}
 

@@ -59,6 +59,20 @@ class Model(ABC, Generic[State]):
         (Asked of operations of different effect.)"""
         return False
 
+    def always(self, operation: Operation) -> bool:
+        """Whether it is possible in every state."""
+        return False
+
+    def still_possible(self, state: State, read: Operation) -> bool:
+        """Whether `read`, which reads only, can be answered so at some time after `state` although nothing
+        that `makes_possible` such an answer comes in between.  (A text that is only appended to never becomes
+        shorter.)  True where the model cannot tell."""
+        return True
+
+    def makes_possible(self, change: Operation, read: Operation) -> bool:
+        """Whether `read` may become possible by `change` where it was not `still_possible`."""
+        return True
+
     def parts(self, operations: Sequence[Operation]) -> Mapping[Hashable, Sequence[Operation]]:
         """The operations by independent object, each in the given order: the history is linearizable if and
         only if each part is, from `initial`.  By `Operation.key` unless a model knows better.

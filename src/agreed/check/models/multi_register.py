@@ -51,6 +51,9 @@ class MultiRegister(Model[Map]):
     def reads_only(self, operation: Operation) -> bool:
         return all(what == READ for what, _, _ in self._steps(operation))
 
+    def always(self, operation: Operation) -> bool:
+        return all(what == WRITE for what, _, _ in self._steps(operation))
+
     def may_follow(self, first: Operation, second: Operation) -> bool:
         """Where neither touches what the other writes."""
         ours, theirs = self._steps(first), self._steps(second)

@@ -75,6 +75,9 @@ class FifoQueue(Model[tuple[Hashable, ...]]):
     def reads_only(self, operation: Operation) -> bool:
         return _effect(self.name, operation) == (NOTHING, None)
 
+    def always(self, operation: Operation) -> bool:
+        return operation.function == "enqueue"
+
     def may_follow(self, first: Operation, second: Operation) -> bool:
         match _effect(self.name, first), _effect(self.name, second):
             case ("enqueue", element), ("dequeue", other):
@@ -121,6 +124,9 @@ class Queue(Model[Map]):
 
     def reads_only(self, operation: Operation) -> bool:
         return _effect(self.name, operation) == (NOTHING, None)
+
+    def always(self, operation: Operation) -> bool:
+        return operation.function == "enqueue"
 
     def may_follow(self, first: Operation, second: Operation) -> bool:
         match _effect(self.name, first), _effect(self.name, second):

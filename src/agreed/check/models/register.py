@@ -47,6 +47,9 @@ class Register(Model[Hashable]):
     def reads_only(self, operation: Operation) -> bool:
         return operation.function == "read"
 
+    def always(self, operation: Operation) -> bool:
+        return operation.function == "write"
+
     def idle(self, operations: Sequence[Operation]) -> frozenset[int]:
         """Whose value nobody saw: up to the next write nothing depends on the state."""
         seen: set[Hashable] = set()

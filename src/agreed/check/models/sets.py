@@ -80,6 +80,20 @@ class Set(Model[State]):
                 follows = True
         return bool(follows)
 
+    def always(self, operation: Operation) -> bool:
+        return operation.function in ("add", "remove")
+
+    def still_possible(self, state: State, read: Operation) -> bool:
+        match self.effect(read):
+            case ("read", all_of_them):
+                return state <= frozenset(all_of_them)
+            case ("contains", element, False):
+                return element not in state
+        return True
+
+    def makes_possible(self, change: Operation, read: Operation) -> bool:
+        return change.function == "remove"
+
     def idle(self, operations: Sequence[Operation]) -> frozenset[int]:
         """Adding what nobody ever saw there."""
         seen: set[Hashable] = set()
