@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from agreed.replica.founding import all_members
 from agreed.sim.operators import Operators
 from agreed.sim.plan import Fault, FaultKind
 from agreed.sim.streams import Stream
@@ -425,13 +426,23 @@ class Faults:
         self.operators.transfer(fault.target or None)
         return nothing
 
+    def _may_change(self) -> bool:
+        """Nobody changes members while one of them is lost: with one more gone, too few might be left."""
+        cluster = self._cluster
+        leader = cluster.leader()
+        if leader is None or self.operators.changing:
+            return False
+        members = all_members(leader.replica.members)
+        whole = all(cluster.nodes[member.name].identity == member.identity for member in members)
+        return whole and not any(node.damaged for node in cluster.nodes.values())
+
     def _add(self, fault: Fault) -> Undo | None:
-        if self.operators.changing or any(node.damaged for node in self._cluster.nodes.values()):
+        if not self._may_change():
             return None
         return nothing if self.operators.add(fault.target, promote=bool(fault.amount)) else None
 
     def _remove(self, fault: Fault) -> Undo | None:
-        if self.operators.changing or any(node.damaged for node in self._cluster.nodes.values()):
+        if not self._may_change():
             return None
         node = self._node(fault)
         return nothing if node is not None and self.operators.remove(node.name) else None
