@@ -29,6 +29,12 @@ def test_times_count_from_the_first_event() -> None:
     assert read.sources == []
 
 
+def test_an_end_at_time_zero_is_an_end() -> None:
+    early = [Message("n1", "n2", -5, 0, "hello")]
+    assert '"span":5' in diagram(LANES, early, [])
+    assert '"span":7' in diagram(LANES, [], [Mark(MarkKind.FAULT, -7, "cut", until=0)])
+
+
 def test_nothing_at_all_can_be_drawn() -> None:
     assert '"span":0' in diagram([], [], [])
 

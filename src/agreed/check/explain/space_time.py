@@ -92,7 +92,8 @@ def diagram(
     before it is sent."""
     _check(lanes, messages, marks)
     began = min((*(each.sent for each in messages), *(each.at for each in marks)), default=0)
-    moments = [each.received or each.sent for each in messages] + [each.until or each.at for each in marks]
+    moments = [each.sent if each.received is None else each.received for each in messages]
+    moments += [each.at if each.until is None else each.until for each in marks]
     drawn = _Diagram(
         title=title,
         subtitle=subtitle,
