@@ -20,6 +20,7 @@ COMMANDS = {
     "member": ("agreed.cli.member", "Add, promote, remove or replace members."),
     "transfer-leader": ("agreed.cli.transfer", "Hand leadership over, say before maintenance."),
     "simulate": ("agreed.cli.simulate", "Break whole clusters in simulation, each from its seed."),
+    "check": ("agreed.cli.check", "Judge a history: could what clients saw have happened?"),
     "disk": ("agreed.cli.disk", "Look into a data directory."),
     "version": ("agreed.cli.version", "Print the version."),
 }
