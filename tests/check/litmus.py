@@ -22,7 +22,7 @@ ENDINGS = {"": Status.OK, "!": Status.INFO, "~": Status.FAIL}
 
 
 def parsed(line: str) -> History:
-    operations = []
+    operations: list[Operation] = []
     for process, session in enumerate(line.split("|")):
         for place, word in enumerate(session.split()):
             found = WORD.fullmatch(word)
@@ -61,6 +61,13 @@ class Litmus:
 
 EVERY = "SC CC CCv CM PRAM"
 WEAK = "CC CCv CM PRAM"
+
+TWO_SATISFIABILITY = (
+    "x=1 | x=2 | y=1 | y=2 | z=1 | z=2 | y?1 x?1 | x?2 y?2 | x?2 y?1 | y?2 x?1 "
+    "| z?1 x?2 | x?1 z?2 | x?1 z?1 | z?2 x?2"
+)
+"""Writes of x, y, z stand for three variables, one for each order of the two; pairs of reads for implications
+between them: x => y => not x => z => x.  No choice for x will do, but no single step shows it."""
 
 GALLERY: Sequence[Litmus] = (
     # What everybody calls by name.
@@ -108,4 +115,7 @@ GALLERY: Sequence[Litmus] = (
         "CyclicCF",
     ),
     Litmus("one view goes around", "x=1 | x=2 | x?1 x?2 x?1", "CC", "CyclicCF"),
+    Litmus("three views and no order of two writes", "x=1 x?1 x?2 | x=2 x?2 x?1", "CC CM PRAM", "CyclicCF"),
+    # Each write is only known to some; every pair of writes can be ordered, all together cannot.
+    Litmus("either order of two writes leads to the other", TWO_SATISFIABILITY, WEAK),
 )

@@ -4,7 +4,7 @@ old, but for everybody in the same way.
 
 It is not local: each of two objects may be sequentially consistent and both together not, so nothing is cut
 by keys.  It is NP-complete, for registers and unique values too.  So the answer is looked for where it is
-cheap first. For registers whose writes can be told apart (`registers`): what is not even causally
+cheap first.  For registers whose writes can be told apart (`registers`): what is not even causally
 consistent is not sequentially consistent (`causal`), nor is that from which a circle follows
 (`saturation`).  All else is searched (`sequential_search`), within a budget.
 
@@ -15,10 +15,13 @@ any answer: that makes a history only easier to explain, so the piece convicts t
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from agreed.check.causal import contradiction, finding_of
+from agreed.check.causal_order import CausalOrder
 from agreed.check.history import History, Status
+from agreed.check.models.key_value import KeyValue
+from agreed.check.models.keyed import Keyed
 from agreed.check.models.model import AnyModel
 from agreed.check.models.register import Register
 from agreed.check.pieces import Contradiction
@@ -27,6 +30,9 @@ from agreed.check.saturation import NAME, Guide, saturated
 from agreed.check.sequential_search import OutOfBounds, Plan, Search, plan
 from agreed.check.verdict import Budget, Finding, Outcome, Verdict, Witness
 from agreed.check.witness import states_along
+
+PLAIN = (Register, KeyValue)
+"""Models of which reads and writes are what `registers` takes them for, key by key."""
 
 MOST_STEPS_OF_A_TRIAL = 5_000
 """Of a search for a smaller piece."""
@@ -44,25 +50,27 @@ def sequential(history: History, model: AnyModel, budget: Budget | None = None) 
     for operation in history:
         model.effect(operation)
     judged = f"sequential {model.name}"
-    if isinstance(model, Register):
+    if isinstance(model, Keyed) and isinstance(model.model, PLAIN):
+        model = model.model
+    if isinstance(model, PLAIN):
         verdict = _of_registers(judged, history, model, budget)
         if verdict is not None:
             return verdict
     return _searched(judged, history, model, budget)
 
 
-def _of_registers(judged: str, history: History, model: Register, budget: Budget) -> Verdict | None:
+def _of_registers(judged: str, history: History, model: AnyModel, budget: Budget) -> Verdict | None:
     """None if it cannot be told who read what from whom, or if there is more evidence than that, and
     nothing is wrong with what can be told."""
     read = registers(history, model.initial)
-    wrong = _impossible(read)
-    if wrong is not None:
-        return Verdict(judged, Outcome.VIOLATED, findings=(finding_of(read, wrong, _impossible),))
+    forced = _forced(read)
+    if isinstance(forced, Contradiction):
+        return Verdict(judged, Outcome.VIOLATED, findings=(finding_of(read, forced, _impossible),))
     told = sum(model.effect(each) is not None for each in history if each.status is not Status.INFO)
     if read.doubt or told != sum(each.status is Status.OK for each in read.operations):
         return None
     of = _plan(read, model)
-    search = Search(model, of, budget, _guide(read))
+    search = Search(model, of, budget, Guide(forced).may_be_next)
     try:
         order = search.run()
     except OutOfBounds as bound:
@@ -70,24 +78,25 @@ def _of_registers(judged: str, history: History, model: Register, budget: Budget
     if order is not None:
         return Verdict(judged, Outcome.HOLDS, witnesses=(_witness(model, of, order),), steps=search.steps)
     everything = Contradiction(NAME, tuple(range(len(read.operations))), (NO_ORDER,))
-    finding = finding_of(read, everything, lambda piece: _impossible(piece) or _without_order(piece, model))
+    finding = finding_of(read, everything, lambda piece: _without_order(piece, model))
     return Verdict(judged, Outcome.VIOLATED, findings=(finding,), steps=search.steps)
 
 
 NO_ORDER = "every order of these operations that keeps that of each client gives one of them another answer"
 
 
-def _impossible(read: Registers) -> Contradiction | None:
-    """What is wrong with registers, as far as can be told without searching; the weakest model that is broken
-    gives it its name."""
-    wrong = contradiction(read, "CC") or contradiction(read, "CCv")
-    if wrong is not None:
-        return wrong
-    order = saturated(read)
-    return order if isinstance(order, Contradiction) else None
+def _forced(read: Registers) -> CausalOrder | Contradiction:
+    """What every order must contain, or what is wrong, as far as can be told without searching; the weakest
+    model that is broken gives it its name."""
+    return contradiction(read, "CC") or contradiction(read, "CCv") or saturated(read)
 
 
-def _plan(read: Registers, model: Register) -> Plan:
+def _impossible(piece: Registers) -> Contradiction | None:
+    forced = _forced(piece)
+    return forced if isinstance(forced, Contradiction) else None
+
+
+def _plan(read: Registers, model: AnyModel) -> Plan:
     """Where it is known who read what from whom, what was never answered and is here did happen."""
     of = plan(model, read.operations)
     assert len(of.operations) == len(read.operations), "a model of registers knows all reads and writes"
@@ -95,17 +104,13 @@ def _plan(read: Registers, model: Register) -> Plan:
     return of
 
 
-def _guide(read: Registers) -> Callable[[int, Sequence[int]], bool]:
-    order = saturated(read)
-    assert not isinstance(order, Contradiction), "what is impossible is not searched"
-    return Guide(order).may_be_next
-
-
-def _without_order(piece: Registers, model: Register) -> Contradiction | None:
-    """Of a piece that is not impossible otherwise."""
-    search = Search(model, _plan(piece, model), Budget(steps=MOST_STEPS_OF_A_TRIAL), _guide(piece))
+def _without_order(piece: Registers, model: AnyModel) -> Contradiction | None:
+    forced = _forced(piece)
+    if isinstance(forced, Contradiction):
+        return forced
+    budget = Budget(steps=MOST_STEPS_OF_A_TRIAL)
     try:
-        order = search.run()
+        order = Search(model, _plan(piece, model), budget, Guide(forced).may_be_next).run()
     except OutOfBounds:
         return None
     return Contradiction(NAME, tuple(range(len(piece.operations))), (NO_ORDER,)) if order is None else None

@@ -16,7 +16,7 @@ Objects are independent (`Model.parts`), their states are kept side by side.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -73,16 +73,13 @@ def plan(model: AnyModel, operations: Sequence[Operation], free: Collection[int]
     """What there is to be ordered.  Operations that were never answered are optional, and so are those that
     are `free` (by index): they may have happened or not, with any answer."""
     found = Plan()
-    idle = model.idle(operations)
+    operations = _freed(operations, free)
     objects = _objects(model, operations)
+    idle = _idle(model, operations, objects)
     sessions: dict[Process, list[int]] = {}
     kinds: dict[Hashable, int] = {}
     by_revision = all(each.revision is not None for each in operations if each.status is Status.OK)
     for operation in operations:
-        if operation.index in free:
-            if operation.status is Status.FAIL:
-                continue
-            operation = unanswered(operation)
         effect = None if operation.index in idle else model.effect(operation)
         optional = operation.status is Status.INFO
         if effect is None or (optional and model.reads_only(operation)):
@@ -98,6 +95,14 @@ def plan(model: AnyModel, operations: Sequence[Operation], free: Collection[int]
         sessions.setdefault(operation.process, []).append(number)
     found.sessions = list(sessions.values())
     return found
+
+
+def _freed(operations: Sequence[Operation], free: Collection[int]) -> list[Operation]:
+    return [
+        unanswered(each) if each.index in free else each
+        for each in operations
+        if each.index not in free or each.status is not Status.FAIL
+    ]
 
 
 def unanswered(operation: Operation) -> Operation:
@@ -126,6 +131,14 @@ def _objects(model: AnyModel, operations: Sequence[Operation]) -> dict[int, int]
                 return {each.index: 0 for each in operations}
             found[operation.index] = number
     return {each.index: found.get(each.index, 0) for each in operations}
+
+
+def _idle(model: AnyModel, operations: Sequence[Operation], objects: Mapping[int, int]) -> set[int]:
+    """Never answered, and nobody can tell that they happened."""
+    parts: dict[int, list[Operation]] = {}
+    for operation in operations:
+        parts.setdefault(objects[operation.index], []).append(operation)
+    return {index for part in parts.values() for index in model.idle(part)}
 
 
 def _rank(operation: Operation, by_revision: bool) -> int:

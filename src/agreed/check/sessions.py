@@ -86,12 +86,14 @@ def _by_revision(answered: Sequence[Operation], which: Collection[Guarantee]) ->
         if revision is None:
             continue
         for guarantee, seen in AFTER[reads]:
-            before, earlier = highest.get((operation.process, seen), (-1, operation))
-            behind = revision < before or (revision == before and not reads)
-            if behind and guarantee in which and guarantee not in broken:
+            if guarantee not in which or guarantee in broken or (operation.process, seen) not in highest:
+                continue
+            before, earlier = highest[operation.process, seen]
+            if revision < before or (revision == before and not reads):
                 broken.add(guarantee)
                 yield _behind(guarantee, earlier, operation)
-        if revision > highest.get((operation.process, reads), (-1, operation))[0]:
+        known = highest.setdefault((operation.process, reads), (revision, operation))
+        if revision > known[0]:
             highest[operation.process, reads] = (revision, operation)
 
 

@@ -116,6 +116,28 @@ def guarantees_kept(operations: Sequence[Operation], which: Collection[str]) -> 
     return True
 
 
+def revisions_in_order(history: History, which: Collection[str]) -> bool:
+    """The session guarantees by revision: every pair of answers of one client."""
+    told = [each for each in history if each.status is Status.OK and each.revision is not None]
+    for at, later in enumerate(told):
+        for earlier in told[:at]:
+            if earlier.process != later.process:
+                continue
+            reads, read = later.function == "exists", earlier.function == "exists"
+            guarantee = {
+                (True, True): "monotonic-reads",
+                (False, True): "read-your-writes",
+                (False, False): "monotonic-writes",
+                (True, False): "writes-follow-reads",
+            }[read, reads]
+            assert earlier.revision is not None
+            assert later.revision is not None
+            kept = later.revision >= earlier.revision if reads else later.revision > earlier.revision
+            if guarantee in which and not kept:
+                return False
+    return True
+
+
 def set_is_in_order(history: History, linearizable: bool) -> bool:
     """Nothing lost, unexpected or twice; not stale either if `linearizable`."""
     reads = [each for each in history if each.function == "read" and each.status is Status.OK]

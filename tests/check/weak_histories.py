@@ -142,7 +142,7 @@ def neighbours(dice: Random, of: History) -> History:
                 own.insert(at, (key, False, dice.randint(3, 1000), Status.OK))
             case "answer" if own and own[at][1]:
                 own[at] = (own[at][0], *read[1:])
-    operations = []
+    operations: list[Operation] = []
     for process, own in lines.items():
         lost = next((at for at, each in enumerate(own) if each[3] is Status.INFO), len(own))
         for place, (key, reads, value, status) in enumerate(own[: lost + 1]):
@@ -196,6 +196,28 @@ def cas_registers(dice: Random, shape: Shape) -> History:
                 status=status,
                 key=dice.choice(keys),
                 error=None if status is not Status.FAIL or chance < 0.22 else "refused",
+            )
+        )
+    return history(operations)
+
+
+def numbered(dice: Random, shape: Shape) -> History:
+    """Answers with revisions that mostly grow, of objects whose values nobody tells."""
+    operations = []
+    revision = 0
+    for index in range(dice.randint(1, shape.operations)):
+        revision += dice.choice((0, 1, 1, 1, 2))
+        operations.append(
+            Operation(
+                index=index,
+                process=dice.randrange(shape.sessions),
+                function=dice.choice(("exists", "exists", "set")),
+                argument=0,
+                result=None,
+                called=2 * index,
+                returned=2 * index + 1,
+                status=dice.choices((Status.OK, Status.FAIL), (9, 1))[0],
+                revision=revision - dice.choice((0, 0, 0, 1)),
             )
         )
     return history(operations)
