@@ -45,6 +45,7 @@ class Agreed:
     faults = frozenset(
         {
             *("kill", "pause", "partition", "oneway", "delay", "loss", "clock", "disk-full", "disk-failing"),
+            "disk-slow",
             *("membership", "transfer", "rolling-restart"),
         }
     )

@@ -57,6 +57,7 @@ class ZooKeeper:
     faults = frozenset(
         {
             *("kill", "pause", "partition", "oneway", "delay", "loss", "clock", "disk-full", "disk-failing"),
+            "disk-slow",
             "rolling-restart",
         }
     )

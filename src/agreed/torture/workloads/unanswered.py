@@ -104,15 +104,16 @@ def _end(operation: Operation) -> int:
 
 
 def pinned(recorded: History) -> History | None:
-    """The same history, with all entries and all looks into an empty queue at single moments, in the order of
-    their revisions; None where they do not fit between their calls and returns in that order.
+    """The same history, with all whose revisions are known at single moments, in that order (looks into an
+    empty queue after the change of the same revision); None where they do not fit between their calls and
+    returns so.
 
     Whatever explains this explains the recorded history too, and is found at once; if nothing does, that
     says nothing, for the server may have lied about the order."""
     known = [
-        (each.revision, each.function == "dequeue", each)
+        (each.revision, each.function == "dequeue" and each.result is None, each)
         for each in recorded
-        if each.status is Status.OK and each.revision is not None and each.result is None
+        if each.status is Status.OK and each.revision is not None
     ]
     moments: dict[int, int] = {}
     last: dict[Hashable, int] = {}

@@ -1,0 +1,77 @@
+"""What is left of a run: lines for people, and files for judges.
+
+    register-linearizable.jsonl     what was judged, by promise; `agreed check` reads it
+    watch-persistent.records.jsonl  what reached those who watched, one record per line
+    register-linearizable.html      the same drawn, where it does not hold (or wherever, if all is asked for)
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from agreed.check.explain import html, plain
+from agreed.check.history import Status
+from agreed.check.read import jsonlines
+from agreed.torture.run import Judged, Report
+from agreed.torture.workloads.judgement import Judgement
+
+MOST_PROBLEM_LINES = 20
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The whole of it in short, and every violation in the words of its judge."""
+    played = ", ".join(f"{number} {kind}" for kind, number in sorted(report.played.items()))
+    yield f"faults: {played or 'none'}"
+    if report.compared:
+        yield (
+            f"after everything was healed all nodes served within {report.healed_s:.1f} s;"
+            f" they were compared in {report.compared} paths"
+        )
+    for name, judged in report.workloads.items():
+        yield f"{name}: {_counted(judged)}"
+        for each in judged.judgements:
+            yield f"    {_sentence(each)}"
+    for problem in report.problems:
+        yield "problem: " + "\n    ".join(problem.splitlines()[:MOST_PROBLEM_LINES])
+    for judged in report.workloads.values():
+        for each in judged.judgements:
+            if each.verdict.findings:
+                yield plain.text(each.history, each.verdict)
+    yield _in_one_word(report)
+
+
+def _counted(judged: Judged) -> str:
+    ok, failed, unknown = (judged.count(status) for status in (Status.OK, Status.FAIL, Status.INFO))
+    return f"{len(judged.history)} operations, {ok} done, {failed} refused, {unknown} without an answer"
+
+
+def _sentence(judgement: Judgement) -> str:
+    verdict = judgement.verdict
+    why = f" ({verdict.reason})" if verdict.reason else ""
+    return f"{verdict.judged}: {verdict.outcome.value}{why}"
+
+
+def _in_one_word(report: Report) -> str:
+    total = sum(len(judged.history) for judged in report.workloads.values())
+    if report.violated:
+        return f"VIOLATED, in {total} operations"
+    if not report.holds:
+        return f"UNKNOWN: nothing is wrong in {total} operations, as far as could be judged"
+    return f"everything holds, in {total} operations"
+
+
+def save(report: Report, directory: Path, draw_all: bool) -> None:
+    """The files above."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, judged in report.workloads.items():
+        for each in judged.judgements:
+            stem = f"{name}-{each.name}"
+            (directory / f"{stem}.jsonl").write_text(jsonlines.write(each.history), encoding="utf-8")
+            if each.records:
+                told = b"".join(msgspec.json.encode(record) + b"\n" for record in each.records)
+                (directory / f"{stem}.records.jsonl").write_bytes(told)
+            if draw_all or each.verdict.findings:
+                page = html.page(each.history, each.verdict)
+                (directory / f"{stem}.html").write_text(page, encoding="utf-8")
