@@ -22,7 +22,8 @@ What shows without a cycle:
     dirty-update        a committed write on top of an aborted one
     garbage-read        a read of what nobody ever wrote
     duplicate-elements  one append that took effect twice
-    incompatible-order  two reads of a list, neither of which is the beginning of the other
+    incompatible-order  two reads of a list, neither of which is the beginning of the other; or one that has
+                        the elements of a transaction in another order than that of its appends
     cyclic-versions     versions of one key that come each before the other
 
 `IMPLIES` has an arrow from an anomaly to those that it is an instance of, or that must be there as well.
@@ -30,6 +31,7 @@ What shows without a cycle:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
 PROCESS: Final = "-process"
@@ -81,7 +83,8 @@ def _with_forms() -> dict[str, tuple[str, ...]]:
 IMPLIES: Final[Mapping[str, tuple[str, ...]]] = _with_forms()
 
 
-def implied_by(names: Iterable[str]) -> frozenset[str]:
+@cache
+def implied_by(names: frozenset[str]) -> frozenset[str]:
     """These anomalies, and all that are there whenever they are."""
     found: set[str] = set()
     waiting = list(names)
@@ -96,4 +99,4 @@ def implied_by(names: Iterable[str]) -> frozenset[str]:
 def implying(names: Iterable[str]) -> frozenset[str]:
     """These anomalies, and all that would be a sign of one of them."""
     sought = frozenset(names)
-    return frozenset(name for name in IMPLIES if implied_by((name,)) & sought)
+    return frozenset(name for name in IMPLIES if implied_by(frozenset((name,))) & sought)

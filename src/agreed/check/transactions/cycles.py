@@ -127,7 +127,7 @@ class Knot:
             edges = search(form)
             if edges is not None:
                 found = name_of(edges, self.acknowledged)
-                implied |= implied_by((found,))
+                implied |= implied_by(frozenset((found,)))
                 yield found, edges
 
     def _overwrites(self, form: str) -> Sequence[Edge] | None:

@@ -66,6 +66,7 @@ def list_append(history: History, options: Options | None = None) -> Verdict:
     for key in dict.fromkeys((*reads, *transactions.writers)):
         agreed[key] = _agreed_order(findings, key, reads.get(key, ()))
         _look_at_elements(transactions, findings, key, reads.get(key, ()))
+        _find_reordered(transactions, findings, key, agreed[key], reads.get(key, ()))
         _find_dirty_update(transactions, findings, key, agreed[key])
     revisions = server_order(transactions) if options.revisions else {}
     orders = {
@@ -91,15 +92,16 @@ def _look_at_one(
     yet or no more to be read, and which version it updates."""
     known: dict[Hashable, Elements] = {}
     own: dict[Hashable, list[Hashable]] = {}
-    touched_by_append: set[Hashable] = set()
+    read_first: dict[Hashable, Elements] = {}
     for function, key, value in transaction.steps:
         if function == APPEND:
-            if key not in touched_by_append and key in known:
-                updates.note(key, known[key][-1:], transaction.number)
-            touched_by_append.add(key)
+            if key in read_first:
+                updates.note(key, read_first.pop(key)[-1:], transaction.number)
             own.setdefault(key, []).append(value)
         elif isinstance(value, tuple):
             appended = own.get(key, [])
+            if key not in known and key not in own:
+                read_first[key] = value
             if key in known and value != (expected := (*known[key], *appended)):
                 find_internal(findings, transaction, key, value_text(expected), value)
             elif appended and value[-len(appended) :] != tuple(appended):
@@ -193,18 +195,13 @@ def _versions(
             versions.longest_reader = read.reader
             break
 
-    def add(element: Hashable) -> int:
-        source = written.get(element)
-        present = source is not None and transactions.present[source.transaction]
-        return versions.add(element, source.transaction if source is not None and present else NOBODY)
-
     for element in agreed:
-        versions.later[-1].append(add(element))
+        versions.later[-1].append(versions.add(element, transactions))
     others = dict.fromkeys(element for read in reads for element in read.elements[len(agreed) :])
     others |= {
         element: None for element, source in written.items() if transactions.present[source.transaction]
     }
-    rest = [add(element) for element in others if element not in versions.number]
+    rest = [versions.add(element, transactions) for element in others if element not in versions.number]
     for reader, elements in reads:
         version = versions.number[elements[-1]] if elements else INITIAL
         if versions.writers[version] != reader and versions.readers[version][-1:] != [reader]:
@@ -215,10 +212,11 @@ def _versions(
         reader = read_in.get(versions.values[version], NOBODY)
         return Reason("unread", (versions.longest_reader,)) if reader == NOBODY else Reason("read", (reader,))
 
-    _order_rest(versions, len(agreed), rest, revisions, reason_of)
-    if find_cyclic_versions(findings, versions):
-        return _versions(transactions, key, reads, agreed, {}, findings)
-    return versions
+    trusted = {} if read_in else revisions  # where reads contradict each other, the server cannot be right
+    if _order_rest(versions, len(agreed), rest, trusted, reason_of):
+        return versions
+    find_cyclic_versions(findings, versions)
+    return _versions(transactions, key, reads, agreed, {}, findings)
 
 
 def _order_rest(
@@ -227,9 +225,10 @@ def _order_rest(
     rest: Sequence[int],
     revisions: Mapping[int, int],
     reason_of: Callable[[int], Reason],
-) -> None:
+) -> bool:
     """After the last agreed version come those of which the server told a revision, in that order; those of
-    which it did not come somewhere after it.  If the server contradicts what was read, there is a circle."""
+    which it did not come somewhere after it.  False if the server contradicts what was read: then there is a
+    circle."""
     place = {
         version: revisions[writer] for version, writer in enumerate(versions.writers) if writer in revisions
     }
@@ -250,8 +249,39 @@ def _order_rest(
             versions.before(
                 version, latest, Reason("revision", (versions.writers[version], versions.writers[latest]))
             )
-            return
+            return False
         latest = version
+    return True
+
+
+def _find_reordered(
+    transactions: Transactions,
+    findings: Findings,
+    key: Hashable,
+    agreed: Elements,
+    reads: Sequence[ListRead],
+) -> None:
+    """What one transaction appended, read in another order than that of its appends, or not all of it."""
+    appended: dict[int, list[Hashable]] = {}
+    for element, source in transactions.writers.get(key, {}).items():
+        appended.setdefault(source.transaction, []).append(element)
+    shown = dict.fromkeys(appended, 0)
+    for element in agreed:
+        written = transactions.writer(key, element)
+        if written is None:
+            continue
+        writer = written.transaction
+        expected = appended[writer][shown[writer]]
+        shown[writer] += 1
+        if element == expected or transactions.transactions[writer].aborted:
+            continue
+        if findings.wants("incompatible-order"):
+            reader = next(read.reader for read in reads if element in read.elements)
+            cast = findings.cast(writer, reader)
+            name = cast.name(reader)
+            sentence = f"T1 appended {expected} to {key} before {element}, and {name} read {element} first."
+            findings.add("incompatible-order", cast, [sentence], key=key)
+        return
 
 
 def _find_dirty_update(

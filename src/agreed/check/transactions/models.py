@@ -12,6 +12,7 @@ here.  So such a model may be broken unnoticed; one that is ruled out is truly r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from agreed.check.transactions.anomalies import implied_by, implying
@@ -100,6 +101,7 @@ def named(model: str) -> str:
     return name
 
 
+@cache
 def at_most(model: str) -> frozenset[str]:
     """The model, and all weaker ones."""
     found: set[str] = set()
@@ -119,14 +121,15 @@ def forbidden(models: Iterable[str]) -> frozenset[str]:
     )
 
 
-def impossible(anomalies: Iterable[str]) -> frozenset[str]:
+@cache
+def impossible(anomalies: frozenset[str]) -> frozenset[str]:
     """Every model that a history with these anomalies is not of."""
     present = implied_by(anomalies)
     broken = frozenset(name for name, forbids in FORBIDS.items() if present.intersection(forbids))
     return frozenset(name for name in WEAKER if at_most(name) & broken)
 
 
-def boundary(anomalies: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def boundary(anomalies: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The weakest models that these anomalies rule out, and all other models that they rule out; by name."""
     ruled_out = impossible(anomalies)
     weakest = tuple(sorted(name for name in ruled_out if len(at_most(name) & ruled_out) == 1))

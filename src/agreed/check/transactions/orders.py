@@ -57,12 +57,12 @@ def add_realtime_order(graph: Graph, transactions: Sequence[Transaction], presen
 
 
 def server_order(transactions: Transactions) -> dict[int, int]:
-    """The revisions of the transactions that wrote, by number.  A revision that several claim says nothing
-    of their order, and is left out."""
+    """The revisions of the committed transactions that wrote, by number.  A revision that several claim
+    says nothing of their order, and is left out."""
     claimed: dict[int, list[int]] = {}
     for transaction in transactions.transactions:
         revision = transaction.operation.revision
         wrote = any(function != READ for function, _, _ in transaction.steps)
-        if revision is not None and wrote and transactions.present[transaction.number]:
+        if revision is not None and wrote and transaction.committed:
             claimed.setdefault(revision, []).append(transaction.number)
     return {numbers[0]: revision for revision, numbers in claimed.items() if len(numbers) == 1}

@@ -16,7 +16,7 @@ proven.
 """
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
@@ -50,6 +50,7 @@ class Touch(NamedTuple):
     first: int
     last: int
     written: int
+    begins_with_read: bool
 
 
 def rw_register(history: History, options: Options | None = None) -> Verdict:
@@ -91,15 +92,18 @@ def _look_at_one(
     """What one transaction shows: whether it sees its own reads and writes, whether it reads what is not
     yet or no more to be read, and which version it updates."""
     known: dict[Hashable, Hashable] = {}
+    read_first: dict[Hashable, Hashable] = {}
     wrote: dict[Hashable, set[Hashable]] = {}
     for function, key, value in transaction.steps:
         if function == WRITE:
-            if key not in wrote and key in known:
-                updates.note(key, known[key], transaction.number)
+            if key in read_first:
+                updates.note(key, read_first.pop(key), transaction.number)
             wrote.setdefault(key, set()).add(value)
         else:
             transactions.seen(key, value)
-            if key in known and known[key] != value:
+            if key not in known:
+                read_first[key] = value
+            elif known[key] != value:
                 find_internal(findings, transaction, key, value_text(known[key]), value)
             source = transactions.writer(key, value)
             if (
@@ -117,22 +121,44 @@ def _look_at_one(
 
 def _orders(transactions: Transactions, findings: Findings, options: Options) -> dict[Hashable, Versions]:
     orders = _versions(transactions)
-    touches: dict[Hashable, list[Touch]] = {key: [] for key in orders}
+    touching: dict[Hashable, list[Transaction]] = {key: [] for key in orders}
     for transaction in transactions.transactions:
         if transactions.present[transaction.number]:
             for key in dict.fromkeys(step.key for step in transaction.steps):
-                touches[key].append(_touch(orders[key], transaction, options.writes_follow_reads_keys))
+                touching[key].append(transaction)
     revisions = server_order(transactions) if options.revisions else {}
     for key, versions in orders.items():
-        _by_revision(versions, touches[key], revisions)
-        if options.sequential_keys:
-            _by_process(versions, touches[key], transactions)
-        if options.linearizable_keys:
-            _by_time(versions, touches[key], transactions)
-        _initial_first(versions)
+        _put_in_order(transactions, versions, touching[key], revisions, options, only_committed=False)
+        if versions.circle() is None:
+            continue
+        # It may hang on a write of which nobody knows whether it took effect.  Without, it is one for sure.
+        _put_in_order(transactions, versions, touching[key], revisions, options, only_committed=True)
         if find_cyclic_versions(findings, versions):
             versions.forget_order()
     return orders
+
+
+def _put_in_order(
+    transactions: Transactions,
+    versions: Versions,
+    touching: Sequence[Transaction],
+    revisions: Mapping[int, int],
+    options: Options,
+    *,
+    only_committed: bool,
+) -> None:
+    """Gives the versions of a key all the order for which there is a reason."""
+    versions.forget_order()
+    touches = [_touch(transactions, versions, transaction, only_committed) for transaction in touching]
+    touches = [touch for touch in touches if touch.first != NOBODY]
+    if options.writes_follow_reads_keys:
+        _by_reads(versions, touches)
+    _by_revision(versions, touches, revisions)
+    if options.sequential_keys:
+        _by_process(versions, touches, transactions)
+    if options.linearizable_keys:
+        _by_time(versions, touches, transactions)
+    _initial_first(versions)
 
 
 def _versions(transactions: Transactions) -> dict[Hashable, Versions]:
@@ -146,9 +172,7 @@ def _versions(transactions: Transactions) -> dict[Hashable, Versions]:
         known = versions.number.get(value)
         if known is not None:
             return known
-        source = transactions.writer(key, value)
-        present = source is not None and transactions.present[source.transaction]
-        return versions.add(value, source.transaction if source is not None and present else NOBODY)
+        return versions.add(value, transactions)
 
     for transaction in transactions.transactions:
         if not transactions.present[transaction.number]:
@@ -168,23 +192,37 @@ def _versions(transactions: Transactions) -> dict[Hashable, Versions]:
     return orders
 
 
-def _touch(versions: Versions, transaction: Transaction, follow_reads: bool) -> Touch:
-    """How a transaction touches a key; notes that what it leaves behind follows what it read first.
+def _touch(
+    transactions: Transactions, versions: Versions, transaction: Transaction, only_committed: bool
+) -> Touch:
+    """How a transaction touches a key.
 
-    A version that it overwrote itself has no place in the order: whoever saw it has seen what read-committed
-    forbids (G1b), and more could not be concluded."""
+    What was aborted, or overwritten by its own transaction, has no place in the order: whoever saw it has
+    seen what read-committed forbids, and more cannot be concluded from it."""
     first = last = written = NOBODY
+    begins_with_read: bool | None = None
     for function, key, value in transaction.steps:
-        if key != versions.key or (function == WRITE and value not in versions.number):
+        if key != versions.key:
             continue
+        if begins_with_read is None:
+            begins_with_read = function == READ
+        source = transactions.writer(key, value)
+        if source is not None:
+            writer = transactions.transactions[source.transaction]
+            if not source.final or writer.aborted or (only_committed and not writer.committed):
+                continue
         last = versions.number[value]
-        if first == NOBODY:
-            first = last
+        first = last if first == NOBODY else first
         if function == WRITE:
             written = last
-    if follow_reads and written != NOBODY and versions.writers[first] != transaction.number:
-        versions.before(first, written, Reason("wfr", (transaction.number,)))
-    return Touch(transaction.number, first, last, written)
+    return Touch(transaction.number, first, last, written, bool(begins_with_read))
+
+
+def _by_reads(versions: Versions, touches: Iterable[Touch]) -> None:
+    for touch in touches:
+        own = versions.writers[touch.first] == touch.transaction
+        if touch.begins_with_read and touch.written != NOBODY and not own:
+            versions.before(touch.first, touch.written, Reason("wfr", (touch.transaction,)))
 
 
 def _by_revision(versions: Versions, touches: Iterable[Touch], revisions: Mapping[int, int]) -> None:

@@ -120,9 +120,10 @@ def cause(
                 if wrote and after.number in versions.readers[version]:
                     return versions, version, version
             elif wrote if kind is Kind.WW else before.number in versions.readers[version]:
-                for target in versions.next_written(version):
-                    if versions.writers[target] == after.number:
-                        return versions, version, target
+                for certain in (False, True):
+                    for target in versions.next_written(version, certain=certain):
+                        if versions.writers[target] == after.number:
+                            return versions, version, target
     raise AssertionError(f"no reason for {kind.value} from {before.number} to {after.number}")
 
 

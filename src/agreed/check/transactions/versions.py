@@ -15,6 +15,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from agreed.check.transactions.graph import Graph, Kind, knots
+from agreed.check.transactions.micro import Transactions
 
 INITIAL: Final = 0
 NOBODY: Final = -1
@@ -35,7 +36,9 @@ class Reason(NamedTuple):
 class Versions:
     """The versions of one key."""
 
-    __slots__ = ("key", "later", "longest_reader", "number", "readers", "reasons", "values", "writers")
+    __slots__ = (
+        "key", "later", "longest_reader", "number", "readers", "reasons", "uncertain", "values", "writers",
+    )  # fmt: skip
 
     def __init__(self, key: Hashable, initial: Hashable) -> None:
         self.key = key
@@ -44,6 +47,8 @@ class Versions:
         self.writers: list[int] = [NOBODY]
         self.readers: list[list[int]] = [[]]
         """By transaction number, each once for each time that it read it as others left it."""
+        self.uncertain: set[int] = set()
+        """Those of which nobody knows whether their writer committed (but somebody saw what it wrote)."""
         self.later: list[list[int]] = [[]]
         self.reasons: dict[tuple[int, int], Reason] = {}
         self.longest_reader = NOBODY
@@ -52,8 +57,15 @@ class Versions:
     def __len__(self) -> int:
         return len(self.values)
 
-    def add(self, value: Hashable, writer: int) -> int:
+    def add(self, value: Hashable, transactions: Transactions) -> int:
+        """A version more; who wrote it is looked up."""
         version = len(self.values)
+        source = transactions.writer(self.key, value)
+        writer = NOBODY
+        if source is not None and transactions.present[source.transaction]:
+            writer = source.transaction
+            if not transactions.transactions[writer].committed:
+                self.uncertain.add(version)
         self.values.append(value)
         self.number[value] = version
         self.writers.append(writer)
@@ -88,8 +100,9 @@ class Versions:
         return None
 
     def way(self, first: int, second: int) -> list[int]:
-        """The versions on a shortest way from one to another, of which all between have no writer."""
-        passable = {version for version, writer in enumerate(self.writers) if writer == NOBODY}
+        """The versions on a shortest way from one to another, of which none between is surely of
+        somebody."""
+        passable = {version for version in range(len(self)) if not self._is_end(version, certain=True)}
         return self._way(first, second, passable | {second})
 
     def followers(self) -> Sequence[Sequence[int]]:
@@ -98,22 +111,26 @@ class Versions:
             return self.later
         return [self.next_written(version) for version in range(len(self))]
 
-    def next_written(self, version: int) -> Sequence[int]:
-        """The versions with a writer that come next after this one."""
+    def next_written(self, version: int, *, certain: bool = False) -> Sequence[int]:
+        """The versions with a writer that come next after this one; or, if `certain`, with a writer that is
+        known to have committed."""
         direct = self.later[version]
-        if all(self.writers[target] != NOBODY for target in direct):
+        if all(self._is_end(target, certain) for target in direct):
             return direct
         found: dict[int, None] = {}
         passed = {version}
         waiting = direct[::-1]
         while waiting:
             target = waiting.pop()
-            if self.writers[target] != NOBODY:
+            if self._is_end(target, certain):
                 found[target] = None
             elif target not in passed:
                 passed.add(target)
                 waiting.extend(self.later[target])
         return list(found)
+
+    def _is_end(self, version: int, certain: bool) -> bool:
+        return self.writers[version] != NOBODY and not (certain and version in self.uncertain)
 
     def _way(self, first: int, second: int, allowed: set[int]) -> list[int]:
         came_from: dict[int, int] = {}
@@ -147,6 +164,8 @@ def add_dependencies(graph: Graph, versions: Versions) -> None:
     writers = versions.writers
     for version, following in enumerate(versions.followers()):
         writer = writers[version]
+        if versions.uncertain and writer != NOBODY:
+            _add_overwrites_for_sure(graph, versions, version)
         readers = [reader for reader in versions.readers[version] if reader != writer]
         if writer != NOBODY:
             wr[writer].extend(readers)
@@ -165,3 +184,12 @@ def add_dependencies(graph: Graph, versions: Versions) -> None:
             graph.fan(Kind.WW, [writer], targets)
         if readers:
             graph.fan(Kind.RW, readers, targets)
+
+
+def _add_overwrites_for_sure(graph: Graph, versions: Versions, version: int) -> None:
+    """The ww edges past writers of which nobody knows whether they committed: without them the one would
+    have overwritten the other directly."""
+    writer = versions.writers[version]
+    beyond = set(versions.next_written(version, certain=True)).difference(versions.next_written(version))
+    targets = {versions.writers[target] for target in beyond} - {writer}
+    graph.edges[Kind.WW][writer].extend(sorted(targets))
