@@ -5,17 +5,19 @@
     outcome.failure      None, or in a few words what broke; `outcome.message` tells it in a sentence
     outcome.trace_hash   SHA-256 of every event in order: the same on every machine
 
-    plan.py       what will be done to the cluster and asked of it, drawn from the seed and written down
+    plan.py       what will be done to the cluster and asked of it, written down; draw.py draws it from a seed
     streams.py    randomness by name: removing one fault shifts no other
     world.py      virtual time, one queue
-    trace.py      every event: counted, hashed, and told where somebody wants to read it
-    network.py    connections between nodes, cut, clogged, and worse
-    disk.py       a disk in memory that loses, tears, rots and fails
+    trace.py      every event: counted, hashed, and told where somebody wants to read it (story.py)
+    network.py    connections between nodes, cut, clogged, and worse;  peers.py  what nodes do with them
+    disk.py       a disk in memory that loses, tears, rots and fails;  storage.py  the two threads at it
     clock.py      the two clocks of a node, which drift, jump and strobe
-    node.py       a real node without its event loop
+    node.py       a real node without its event loop;  parts.py  what it is made of
     clients.py    ZooKeeper clients, byte for byte;  workload.py  what they are after
-    faults.py     what is done to the cluster, within a budget
-    judge.py      what must hold at every step;  truth.py  what was agreed, by revision
+    faults.py     what is done to the cluster, within a budget;  operators.py  who keeps it running
+    judge.py      what must hold at every step, with truth.py, sessions.py and durability.py
+    verdicts.py   the histories of clients, for the judge of histories
+    marks.py      situations that a campaign should get into
     run.py        a safety phase, a liveness phase, and the outcome
 
 Nothing of a node is replaced but its sockets, files and clocks.  Nothing here waits, sleeps or asks the time.

@@ -9,16 +9,16 @@ All that it is told is held against the truth at once, and written down as a his
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agreed.check.history import Status
 from agreed.errors import MalformedInput
-from agreed.replica import events
+from agreed.sim.client_link import ClientLink
 from agreed.sim.history import Call
 from agreed.sim.outcome import Broken
 from agreed.sim.plan import Ask
-from agreed.sim.trace import CLIENT_BYTES, SERVER_BYTES
-from agreed.sim.workload import AWAY, FUNCTIONS, JUDGED, Conversation, Failed, Pause, Told
+from agreed.sim.task import Task
+from agreed.sim.workload import AWAY, Failed, Pause, Told
 from agreed.sim.world import MS
 from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
 from agreed.wire.zookeeper.messages import (
@@ -49,155 +49,6 @@ SILENT = (*READS, SetWatchesRequest)
 """Nothing is ordered for them, so the answer may be as old as the node is."""
 REPLY_WITHIN_MS = 1_200
 SESSION_OVER = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode.CONNECTION_LOSS}
-
-
-class ClientLink:
-    """One connection: bytes in both directions, in order, until it breaks somewhere."""
-
-    def __init__(self, cluster: Cluster, node: Node, client: Client) -> None:
-        self.world = cluster.world
-        self.node, self.client = node, client
-        self.id = node.accept(self)
-        self.open = True
-        """The client has not left it and has not seen it break."""
-        self._boot = node.boot
-        self._bits = client.link_bits
-        low, high = cluster.plan.conditions.latency_us
-        self._low, self._spread = low, high - low + 1
-        self._up_at = self._down_at = self.world.now
-        self._held = False
-        self._kept: list[bytes] = []
-        self._lost_at: int | None = None
-        self._up(events.ClientOpened(self.id, "10.0.0.1", 1_000 + self.id))
-
-    def _delay(self) -> int:
-        return self._low + (self._bits(16) * self._spread >> 16)
-
-    def _up(self, event: object) -> None:
-        self._up_at = max(self._up_at, self.world.now + self._delay())
-        self.world.at(self._up_at, self._arrived, event)
-
-    def _arrived(self, event: object, _: object = None) -> None:
-        node = self.node
-        if node.boot != self._boot or self.id not in node.links:
-            return
-        if isinstance(event, events.ClientBytes):
-            if self._held:
-                self._kept.append(event.data)
-                return
-            self.world.trace.event(
-                self.world.now, SERVER_BYTES, node.number, self.client.number, event.data
-            )
-            self.client.heard_by(node, self)
-        elif isinstance(event, events.ClientClosed):
-            del node.links[self.id]
-        node.happened(event)
-
-    def hold(self, held: bool) -> None:
-        self._held = held
-        if not held:
-            kept, self._kept = self._kept, []
-            for data in kept:
-                self.world.later(0, self._arrived, events.ClientBytes(self.id, data))
-
-    def send(self, data: bytes) -> None:
-        if self._bits(4) == 0:
-            cut = self._bits(16) * len(data) >> 16
-            if cut:
-                self._up(events.ClientBytes(self.id, data[:cut]))
-                data = data[cut:]
-        self._up(events.ClientBytes(self.id, data))
-
-    def to_client(self, data: bytes) -> None:
-        self._down_at = max(self._down_at, self.world.now + self._delay())
-        self.world.at(self._down_at, self._received, data)
-
-    def _received(self, data: bytes, _: object) -> None:
-        if self.open and (self._lost_at is None or self.world.now < self._lost_at):
-            self.world.trace.event(
-                self.world.now, CLIENT_BYTES, self.client.number, self.node.number, data
-            )
-            self.client.received(self, data)
-
-    def closed_by_server(self) -> None:
-        """After all that was written to it."""
-        del self.node.links[self.id]
-        self._down_at = max(self._down_at, self.world.now + self._delay())
-        self.world.at(self._down_at, self._lost)
-        self.world.later(1, self._closed_there, self._boot)
-
-    def _closed_there(self, boot: int, _: object) -> None:
-        if self.node.boot == boot:
-            self.node.happened(events.ClientClosed(self.id))
-
-    def server_died(self, silently: bool) -> None:
-        """What is on its way may be lost; with its machine nobody is left to say that it is gone."""
-        if self._bits(1):
-            self._lost_at = self.world.now + self._delay()
-        if not silently:
-            self.world.at(max(self._down_at, self.world.now + self._delay()), self._lost)
-
-    def _lost(self, _: object, __: object) -> None:
-        if self.open:
-            self.open = False
-            self.client.lost(self)
-
-    def abort(self) -> None:
-        """The client goes; what it has sent may still arrive."""
-        self.open = False
-        if self.node.boot != self._boot or self.id not in self.node.links:
-            return
-        if self._bits(1):
-            self._up(events.ClientClosed(self.id))
-        else:
-            del self.node.links[self.id]
-            self.world.later(self._delay(), self._closed_there, self._boot)
-
-
-class Task:
-    """One thing a client is after, while it is after it."""
-
-    def __init__(self, client: Client, ask: Ask, attempt: int) -> None:
-        self.client, self.ask, self.attempt = client, ask, attempt
-        self.value = ask.number * 8 + attempt
-        """Nobody else ever writes it."""
-        self.dice = client.world.stream("ask", ask.number, attempt)
-        self.wrote = False
-        self.awaited: list[Any] = []
-        """Answers to the requests that were sent together."""
-        self.missing = 0
-        self.deadline = client.world.now + ask.patience_ms * MS
-        self.told_path: bytes | None = None
-        self.waiting_since = 0
-        self._tags = 0
-        self.call: Call | None = None
-        self.place: bytes | None = None
-        """Where it stands in the row for a lock."""
-        self.token: int | None = None
-        if ask.function in JUDGED:
-            model, function = JUDGED[ask.function]
-            key = None if model == "multi-register" else ask.key
-            self.call = client.begin_call(function, (model, key))
-        self.conversation: Conversation = FUNCTIONS[ask.function](self)
-
-    def data(self, value: int, tag: bytes = b"") -> bytes:
-        """What to write: the value, and behind it what makes it unlike anything that anybody else writes."""
-        self._tags += 1
-        return b"%d %d.%d%b" % (value, self.value, self._tags, tag)
-
-    def argument(self, argument: object) -> None:
-        if self.call is not None:
-            self.call.argument = argument
-
-    def holds(self, token: int) -> None:
-        """The lock is ours: one operation has ended, and the next one is to let go of it."""
-        client = self.client
-        assert self.call is not None
-        client.end_call(self.call, Status.OK, token, token)
-        client.world.mark("lock taken")
-        client.cluster.lock_taken(client.session, self.ask.key, token)
-        self.call = client.begin_call("release", ("lock", self.ask.key))
-        self.call.argument = token
 
 
 class Client:

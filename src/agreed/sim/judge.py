@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from agreed.consensus.machine import Entry
 from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.invariants import ClusterInvariants, check
+from agreed.consensus.raft.leader import Leader
 from agreed.consensus.raft.raft import Raft
 from agreed.sim.durability import Durability
 from agreed.sim.outcome import Broken
@@ -132,11 +133,31 @@ class Judge:
             self.sessions.decided(node, raft.log.between(last_before + 1, last))
         if commit > self._committed:
             self._check_durable(node, raft, commit)
+        self._mark(raft)
         if self.world.trace.telling:
             self.cluster.story.state(node, raft, before)
 
+    def _mark(self, raft: Raft) -> None:
+        """Situations that a test of Raft should get into."""
+        mark = self.world.mark
+        members = raft.members
+        if members.outgoing:
+            mark("joint configuration")
+            if self.cluster.cuts:
+                mark("joint configuration during a partition")
+        role = raft.role
+        if isinstance(role, Leader) and raft.commit < role.term_began_at - 1:
+            held = raft.quorum.agreed({name: follower.match for name, follower in role.progress.items()})
+            if raft.commit < held < role.term_began_at:
+                # Figure 8 of the paper: it may still be taken back, and must not be counted.
+                mark("entry of an older term on a majority, and not committed")
+
     def _elected(self, node: Node, raft: Raft) -> None:
         self.world.mark("leader elected")
+        if any(other.leads for other in self._rafts() if other is not raft):
+            self.world.mark("two leaders, of two terms")
+        if raft.commit < raft.log.last_index - 1:
+            self.world.mark("leader elected with entries not known to be committed")
         self.raft.check(raft, self._rafts())
         if self.cluster.story is not None and self.world.trace.telling:
             self.cluster.story.elected(node, raft)

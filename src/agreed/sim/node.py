@@ -16,7 +16,6 @@ import msgspec
 
 from agreed.consensus.machine import SnapshotMark
 from agreed.consensus.members import Member, Members, decode_members, encode_members
-from agreed.consensus.raft.config import RaftConfig
 from agreed.consensus.raft.messages import RequestVote, RequestVoteReply
 from agreed.disk.identity import write_identity
 from agreed.disk.recovery import Recovered
@@ -24,14 +23,14 @@ from agreed.errors import AgreedError, DiskFailed
 from agreed.replica import events
 from agreed.replica.founding import Founding
 from agreed.replica.replica import Replica
-from agreed.replica.settings import Settings
 from agreed.replica.words import Surroundings
 from agreed.sim.clock import Clock
+from agreed.sim.configuration import raft_config, settings
 from agreed.sim.disk import DIRECTORY, Disk
+from agreed.sim.marks import repaired
 from agreed.sim.outcome import Broken
 from agreed.sim.parts import Parts
 from agreed.sim.peers import NO_MEMBERS, Peers
-from agreed.sim.plan import Conditions
 from agreed.sim.storage import Storage
 from agreed.sim.trace import ALARM, START, STOP
 from agreed.sim.world import MS
@@ -39,7 +38,7 @@ from agreed.store.machine import Store
 from agreed.wire.peer.messages import Hello, OperatorReply, StatusReply
 
 if TYPE_CHECKING:
-    from agreed.sim.clients import ClientLink
+    from agreed.sim.client_link import ClientLink
     from agreed.sim.cluster import Cluster
 
 _VOTES = frozenset({RequestVote, RequestVoteReply})
@@ -145,7 +144,7 @@ class Node:
         if world.trace.telling:
             world.trace.tell(world.now, "up", self.name, "; ".join(self.recovered.repairs) or "starts")
         for repair in self.recovered.repairs:
-            world.mark("repaired at the start: " + repair.split(",")[0].split("(")[0][:18].strip())
+            world.mark(repaired(repair))
         self.up, self.serving, self.paused_until = True, False, 0
         self.boot_number = stream.bits(62)
         self.peers = Peers(self, self.cluster.network)
@@ -481,30 +480,3 @@ class Node:
         self._next_client += 1
         self.links[identifier] = link
         return identifier
-
-
-def raft_config(conditions: Conditions) -> RaftConfig:
-    low, high = conditions.election_timeout_ms
-    return RaftConfig(
-        heartbeat_ms=conditions.heartbeat_ms,
-        election_timeout_ms=(low, high),
-        leader_loss_delay_ms=(10, 60),
-        max_append_bytes=conditions.max_append_bytes,
-        window_messages=conditions.window_messages,
-        tail_entries=conditions.tail_entries,
-        commit_notice_ms=conditions.commit_notice_ms,
-        read_timeout_ms=200,
-        lease_reads=conditions.lease_reads,
-        clock_rate_bound=conditions.clock_rate_bound_permille / 1000,
-    )
-
-
-def settings(conditions: Conditions) -> Settings:
-    return Settings(
-        sweep_every_ms=1_000,
-        session_timeout_ms=conditions.session_ms,
-        linearizable_reads=conditions.linearizable_reads,
-        snapshot_entries=conditions.snapshot_entries,
-        leaderless_grace_ms=1_500,
-        four_letter_words=frozenset({"srvr", "mntr", "ruok"}),
-    )

@@ -40,7 +40,7 @@ from agreed.wire.zookeeper.messages import (
 from agreed.wire.zookeeper.replies import ErrorReply
 
 if TYPE_CHECKING:
-    from agreed.sim.clients import Task
+    from agreed.sim.task import Task
 
 ROOTS = (b"/register", b"/set", b"/queue", b"/counter", b"/lock", b"/pair", b"/own")
 KEYS = ("a", "b", "c")

@@ -1,0 +1,33 @@
+"""What the conditions of a plan mean to the parts of a node: `agreed.node.start` has it from a file."""
+from __future__ import annotations
+
+from agreed.consensus.raft.config import RaftConfig
+from agreed.replica.settings import Settings
+from agreed.sim.plan import Conditions
+
+
+def raft_config(conditions: Conditions) -> RaftConfig:
+    low, high = conditions.election_timeout_ms
+    return RaftConfig(
+        heartbeat_ms=conditions.heartbeat_ms,
+        election_timeout_ms=(low, high),
+        leader_loss_delay_ms=(10, 60),
+        max_append_bytes=conditions.max_append_bytes,
+        window_messages=conditions.window_messages,
+        tail_entries=conditions.tail_entries,
+        commit_notice_ms=conditions.commit_notice_ms,
+        read_timeout_ms=200,
+        lease_reads=conditions.lease_reads,
+        clock_rate_bound=conditions.clock_rate_bound_permille / 1000,
+    )
+
+
+def settings(conditions: Conditions) -> Settings:
+    return Settings(
+        sweep_every_ms=1_000,
+        session_timeout_ms=conditions.session_ms,
+        linearizable_reads=conditions.linearizable_reads,
+        snapshot_entries=conditions.snapshot_entries,
+        leaderless_grace_ms=1_500,
+        four_letter_words=frozenset({"srvr", "mntr", "ruok"}),
+    )
