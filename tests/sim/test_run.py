@@ -34,7 +34,7 @@ def done(outcome: Outcome) -> list[tuple[str, object]]:
     return [(op.function, op.result) for op in outcome.history if op.status is Status.OK]
 
 
-# --- what clients can do --------------------------------------------------------------------------------------
+# --- what clients can do ------------------------------------------------------------------------------------
 
 
 def test_each_thing_a_client_is_after_comes_to_its_end() -> None:
@@ -72,7 +72,7 @@ def test_a_client_that_goes_away_comes_back(away: str) -> None:
     assert outcome.marks[f"client: {away}"] == 1
 
 
-# --- what is done to the cluster ------------------------------------------------------------------------------
+# --- what is done to the cluster ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_a_member_that_was_away_answers_a_leader_that_joined_meanwhile() -> None
     assert outcome.marks["members: MemberPromote"] == 1
 
 
-# --- the same run, again and with something left out ----------------------------------------------------------
+# --- the same run, again and with something left out --------------------------------------------------------
 
 
 def test_a_run_is_its_seed() -> None:
@@ -162,7 +162,7 @@ def test_every_kind_of_fault_of_a_profile_is_drawn_some_day(profile: str) -> Non
         assert {kind for kind in FaultKind if GROUPS[kind] == NETWORK} <= drawn
 
 
-# --- what must be noticed -------------------------------------------------------------------------------------
+# --- what must be noticed -----------------------------------------------------------------------------------
 
 
 class CommitsAlone(Leader):
