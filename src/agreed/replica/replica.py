@@ -24,9 +24,9 @@ from agreed.consensus import machine as consensus
 from agreed.consensus.machine import Entry, EntryKind
 from agreed.consensus.members import Members
 from agreed.replica import events
+from agreed.replica.belonging import Belonging
 from agreed.replica.clients import WRITE, Client, Errand
 from agreed.replica.events import Effects
-from agreed.replica.founding import all_members
 from agreed.replica.operators import Operators
 from agreed.replica.proposals import LARGE_PROPOSAL_BYTES, PROPOSALS_UNDER_WAY, Proposals, fault
 from agreed.replica.reads import Reads
@@ -78,7 +78,6 @@ class Replica:
         wall_ms: Stamp,
     ) -> None:
         self.name = name
-        self.identity = identity
         self.origin = f"{name}.{identity:x}"
         """Who asks, in the log: a member that lost its disk begins its lives anew, and must not take what its
         predecessor of the same name had asked for its own."""
@@ -108,8 +107,7 @@ class Replica:
         self.leaderless_since: Instant | None = now
         self.upkeep = Upkeep(self)
         self._noted_at = now
-        self._belongs = self._is_in(machine.snapshot_mark(applied).members)
-        """To the newest set that is agreed upon, or to one before it."""
+        self._belonging = Belonging(name, identity, machine.snapshot_mark(applied).members)
         self._stirred = True
         """Something happened that consensus may have to say something to."""
         self._agreed: list[Entry] = []
@@ -182,10 +180,8 @@ class Replica:
         self.zookeeper.flush()
         effects = self.effects
         self.effects = Effects()
-        wake = self.upkeep.due_at
-        if self.machine.wake is not None and self.machine.wake < wake:
-            wake = self.machine.wake
-        self.wake = wake
+        wake = self.machine.wake
+        self.wake = self.upkeep.due_at if wake is None else min(wake, self.upkeep.due_at)
         return effects
 
     def _may_propose(self) -> bool:
@@ -414,16 +410,8 @@ class Replica:
             self.zookeeper.sessions.lease_left(command.lease, "its session expired")
 
     def _members_changed(self, index: Index) -> None:
-        """Removed is who was a member, and is one in neither of these: this set may be history, and that of
-        the log's end taken back.  Who has just joined reads the sets from before its time first."""
-        if self._is_in(self.machine.snapshot_mark(index).members):
-            self._belongs = True
-        elif self._belongs and not self._is_in(self.machine.members):
+        if self._belonging.is_over(self.machine.snapshot_mark(index).members, self.machine.members):
             self.stop_serving(f"{self.name} was removed from the cluster")
-
-    def _is_in(self, members: Members) -> bool:
-        """Under this identity: the name may be another one's by now, or have been another one's before."""
-        return any(m.name == self.name and m.identity in (0, self.identity) for m in all_members(members))
 
     def stop_serving(self, reason: str) -> None:
         """For good: this process will acknowledge nothing more."""
