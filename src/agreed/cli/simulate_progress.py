@@ -193,11 +193,16 @@ class Progress:
         )
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def say(found: Report, campaign: Campaign, *, coverage: bool) -> None:
     """The report for a reader, on standard output."""
     clean = "all clean" if not found.failures else f"{len(found.failures)} FAILED"
-    click.echo(f"{found.runs:,} runs from seed {found.first_seed}: {clean}")
-    click.echo(f"  {found.seconds:.1f} s, {found.workers} workers: {speed(campaign, found.seconds)}")
+    runs, workers = _counted(found.runs, "run"), _counted(found.workers, "worker")
+    click.echo(f"{runs} from seed {found.first_seed}: {clean}")
+    click.echo(f"  {found.seconds:.1f} s, {workers}: {speed(campaign, found.seconds)}")
     for profile in found.profiles:
         click.echo(
             f"  {profile.profile:<11} {profile.runs:>9,} runs, {profile.failures} failed, "
