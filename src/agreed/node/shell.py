@@ -16,24 +16,19 @@ import resource
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NoReturn, TypeVar
 
 import msgspec
 
 from agreed import __version__
-from agreed.consensus.machine import (
-    ChunkLoaded,
-    ChunkSaved,
-    LoadChunk,
-    SaveChunk,
-    SnapshotMark,
-    SnapshotRejected,
-)
+from agreed.consensus.machine import ChunkSaved, SnapshotMark, SnapshotRejected
 from agreed.consensus.members import Member, Members
 from agreed.disk.kernel_sync import KernelSync
 from agreed.disk.recovery import Recovered
-from agreed.disk.snapshots import SnapshotFile, SnapshotReceiver, SnapshotWriter
-from agreed.errors import CorruptData, DiskFailed, MalformedInput
+from agreed.disk.snapshot_work import SnapshotWork
+from agreed.disk.snapshots import SnapshotFile
+from agreed.errors import CorruptData, DiskFailed
 from agreed.node import clock
 from agreed.node.dial import Peers
 from agreed.node.listen import ClientProtocol, PeerProtocol
@@ -48,8 +43,6 @@ from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, Statu
 EXIT_BUG = 70
 """EX_SOFTWARE."""
 
-CHUNK_BYTES = 1024 * 1024
-
 FAREWELL_S = 5.0
 """How long one still speaks with a member that was removed (`replica/acquaintances.py` tells why)."""
 
@@ -60,7 +53,7 @@ SNAPSHOT_PAUSE_S = 0.002
 """Between two pieces of a snapshot that is written: most of the time belongs to requests."""
 
 
-Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
 class Shell:
@@ -103,10 +96,7 @@ class Shell:
             recovered.wal, self._saved, self._disk_failed, self._crash, KernelSync.make()
         )
         self._snapshot_thread = ThreadPoolExecutor(1, "agreed-snapshots")
-        self._snapshot_writer: SnapshotWriter | None = None
-        self._snapshot_mark: SnapshotMark | None = None
-        self._receiver: SnapshotReceiver | None = None
-        self._sending: dict[NodeId, SnapshotMark] = {}
+        self._snapshots = SnapshotWork(recovered.snapshots, self._complain)
 
     # --- the loop -------------------------------------------------------------------------------------
 
@@ -174,9 +164,9 @@ class Shell:
         if effects.snapshot:
             self._write_snapshot(effects.snapshot)
         for load in effects.load_chunks:
-            self._load_chunk(load)
+            self._in_snapshot_thread(partial(self._snapshots.load, load), self.happened)
         for chunk in effects.save_chunks:
-            self._in_snapshot_thread(self._save_chunk, chunk)
+            self._in_snapshot_thread(partial(self._snapshots.save, chunk), self._chunk_saved)
         for ticket, reply in effects.operator_replies:
             self._operator_reply(ticket, reply)
         for level, sentence in effects.logs:
@@ -228,96 +218,45 @@ class Shell:
         self.exit_code = 74  # EX_IOERR
         self.happened(events.DiskStopped(reason))
 
-    def _in_snapshot_thread(self, job: Callable[[Argument], None], argument: Argument) -> None:
+    def _in_snapshot_thread(self, job: Callable[[], Result], then: Callable[[Result], object]) -> None:
         """An executor keeps what a job raises to itself, and the node would wait for its answer for ever."""
 
         def run() -> None:
             try:
-                job(argument)
+                self._loop.call_soon_threadsafe(then, job())
+            except DiskFailed as error:
+                self._loop.call_soon_threadsafe(self._disk_failed, str(error))
             except Exception:
                 self._crash()
 
         self._snapshot_thread.submit(run)
 
+    def _complain(self, sentence: str) -> None:
+        """In the snapshot thread."""
+        self._loop.call_soon_threadsafe(self.log, "error", sentence)
+
     def _write_snapshot(self, effects: list[events.StartSnapshot | events.SnapshotPiece]) -> None:
         for effect in effects:
             if isinstance(effect, events.StartSnapshot):
-                self._snapshot_mark = effect.mark
+                self._snapshots.start(effect.mark)
             else:
-                self._in_snapshot_thread(self._write_piece, effect)
+                write = partial(self._snapshots.write, effect.data, effect.last)
+                self._in_snapshot_thread(write, self._piece_written)
 
-    def _write_piece(self, piece: events.SnapshotPiece) -> None:
-        """In the snapshot thread."""
-        try:
-            if self._snapshot_writer is None:
-                assert self._snapshot_mark is not None
-                self._snapshot_writer = self._recovered.snapshots.create(self._snapshot_mark)
-            self._snapshot_writer.write(piece.data)
-            if not piece.last:
-                self._loop.call_soon_threadsafe(
-                    self._loop.call_later, SNAPSHOT_PAUSE_S, self.happened, events.SnapshotPieceWritten()
-                )
-                return
-            written = self._snapshot_writer.finish()
-            self._snapshot_writer = None
-            self._loop.call_soon_threadsafe(self._snapshot_written, written)
-        except (DiskFailed, OSError) as error:
-            if self._snapshot_writer is not None:
-                self._snapshot_writer.abandon()
-                self._snapshot_writer = None
-            self._loop.call_soon_threadsafe(self._disk_failed, str(error))
-
-    def _snapshot_written(self, written: SnapshotFile) -> None:
+    def _piece_written(self, written: SnapshotFile | None) -> None:
+        if written is None:
+            self._loop.call_later(SNAPSHOT_PAUSE_S, self.happened, events.SnapshotPieceWritten())
+            return
         self.happened(events.SnapshotWritten(written.mark, written.digest))
         self._writer.call(
             lambda: self._recovered.wal.forget_before(self._recovered.snapshots.log_needed_from)
         )
 
-    def _load_chunk(self, load: LoadChunk) -> None:
-        self._in_snapshot_thread(self._read_chunk, load)
-
-    def _read_chunk(self, load: LoadChunk) -> None:
-        """In the snapshot thread."""
-        snapshots = self._recovered.snapshots
-        answer = ChunkLoaded(load.target, None, load.offset, b"", False)
-        try:
-            mark = self._sending.get(load.target) if load.index else None
-            if mark is None and (names := snapshots.list()):
-                # Verified as a whole before the first byte of it leaves.
-                mark = self._sending[load.target] = snapshots.load(names[-1].index).mark
-            chunk = None if mark is None else snapshots.read_chunk(mark.index, load.offset, CHUNK_BYTES)
-            if mark is not None and chunk is not None:
-                answer = ChunkLoaded(load.target, mark, load.offset, chunk.data, chunk.done)
-        except (DiskFailed, CorruptData, OSError) as error:
-            self._loop.call_soon_threadsafe(self.log, "error", f"a snapshot cannot be sent: {error}")
-        self._loop.call_soon_threadsafe(self.happened, answer)
-
-    def _save_chunk(self, chunk: SaveChunk) -> None:
-        """In the snapshot thread."""
-        try:
-            receiver = self._receiver
-            if receiver is not None and receiver.mark != chunk.mark:
-                receiver.abandon()
-                receiver = None
-            if receiver is None:
-                receiver = self._receiver = self._recovered.snapshots.receive(chunk.mark)
-            receiver.write(chunk.offset, chunk.data)
-            if not chunk.done:
-                self._loop.call_soon_threadsafe(self.happened, ChunkSaved(chunk.mark, receiver.held))
-                return
-            self._receiver = None
-            received = receiver.finish()
-        except (CorruptData, MalformedInput) as error:
-            self._receiver = None
-            self._loop.call_soon_threadsafe(self.log, "error", f"the received snapshot is damaged: {error}")
-            self._loop.call_soon_threadsafe(self.happened, SnapshotRejected(chunk.mark))
-        except (DiskFailed, OSError) as error:
-            self._loop.call_soon_threadsafe(self._disk_failed, str(error))
-        else:
-            self._loop.call_soon_threadsafe(self._take_over, received)
-
-    def _take_over(self, received: SnapshotFile) -> None:
-        mark = received.mark
+    def _chunk_saved(self, answer: ChunkSaved | SnapshotRejected | SnapshotFile) -> None:
+        if not isinstance(answer, SnapshotFile):
+            self.happened(answer)
+            return
+        mark = answer.mark
         self._writer.call(lambda: self._recovered.wal.start_after(mark.index, mark.term))
         self._loop.create_task(self._restore(mark))
 
