@@ -204,15 +204,16 @@ Mistake = Callable[[pytest.MonkeyPatch], None]
 
 def states_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Where one has been is how far each session has come, whatever the state."""
-    next_ones = Search._next
+    moves = Search._moves
 
-    def broken(self: Search, *here: Any) -> Any:
+    def broken(self: Search, place: Any) -> Any:
         been = self.__dict__.setdefault("been", set())
-        found = [place for place in next_ones(self, *here) if place[0] not in been]
-        been.update(place[0] for place in found)
-        return found
+        if place[0] in been:
+            return []
+        been.add(place[0])
+        return moves(self, place)
 
-    patch.setattr(Search, "_next", broken)
+    patch.setattr(Search, "_moves", broken)
 
 
 def reads_fit_everywhere(patch: pytest.MonkeyPatch) -> None:

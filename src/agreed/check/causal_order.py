@@ -131,6 +131,10 @@ class CausalOrder:
         """How many numbers it keeps, for bounding memory."""
         return len({id(clock) for clock in self._clocks}) * len(self.registers.sessions)
 
+    def clock(self, number: Number) -> Clock:
+        """How many operations of each session are before it; of its own, no more than that."""
+        return self._clocks[number]
+
     def count(self, session: int, number: Number) -> int:
         """How many operations of the session are before it."""
         if session == self.registers.session[number]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Hashable, Sequence
+from operator import gt
 
 from agreed.check.causal_order import CausalOrder, Cyclic
 from agreed.check.pieces import Contradiction, along, sides
@@ -28,6 +29,7 @@ def saturated(read: Registers) -> CausalOrder | Contradiction:
     """The causal order with all that follows from it, or the circle.  No read may be from thin air."""
     known: dict[Number, list[Number]] = {}
     news = _from_the_beginning(read)
+    before: CausalOrder | None = None
     while True:
         for first, second in news:
             known.setdefault(first, []).append(second)
@@ -37,9 +39,10 @@ def saturated(read: Registers) -> CausalOrder | Contradiction:
             around = (*cyclic.cycle, cyclic.cycle[0])
             everything = tuple(dict.fromkeys((*cyclic.cycle, *range(len(read.operations)))))
             return Contradiction(NAME, everything, along(read, around), sides(read, around))
-        news = _consequences(order)
+        news = _consequences(order, before)
         if not news:
             return order
+        before = order
 
 
 def _from_the_beginning(read: Registers) -> dict[tuple[Number, Number], None]:
@@ -52,21 +55,43 @@ def _from_the_beginning(read: Registers) -> dict[tuple[Number, Number], None]:
     }
 
 
-def _consequences(order: CausalOrder) -> dict[tuple[Number, Number], None]:
-    """What the two rules add to an order, but not what it says already.  Of each session only the last write
-    before a read matters, and the first after its writer."""
+def _consequences(order: CausalOrder, before: CausalOrder | None) -> dict[tuple[Number, Number], None]:
+    """What the two rules add to an order, but not what it says already, nor what followed from the one
+    `before`.  Of each session only the last read of a writer matters, the last write before it, and the
+    first after that writer."""
     read = order.registers
+    everything = range(len(read.operations))
+    changed = [before is None or before.clock(each) != order.clock(each) for each in everything]
+    reads = _last_reads(read)
     found: dict[tuple[Number, Number], None] = {}
+    for key, of in read.writes.items():
+        touched = [any(changed[write] for write in own) for own in of]
+        firsts: dict[tuple[Number, int], Number | None] = {}
+        for number in reads.get(key, ()):
+            writer = read.writer[number]
+            for which, own in enumerate(of):
+                if changed[number]:
+                    latest = order.latest(own, number)
+                    if latest is not None and latest != writer and not order.before(latest, writer):
+                        found[latest, writer] = None
+                if touched[which]:
+                    if (writer, which) not in firsts:
+                        firsts[writer, which] = order.first(own, writer)
+                    first = firsts[writer, which]
+                    if first is not None and not order.before(number, first):
+                        found[number, first] = None
+    return found
+
+
+def _last_reads(read: Registers) -> dict[Hashable, list[Number]]:
+    """By key: of each session the last read of each writer."""
+    last: dict[tuple[int, Number], Number] = {}
     for number, writer in enumerate(read.writer):
-        if writer < 0:
-            continue
-        for own in read.writes[read.operations[number].key]:
-            latest = order.latest(own, number)
-            if latest is not None and latest != writer and not order.before(latest, writer):
-                found[latest, writer] = None
-            first = order.first(own, writer)
-            if first is not None and not order.before(number, first):
-                found[number, first] = None
+        if writer >= 0:
+            last[read.session[number], writer] = number
+    found: dict[Hashable, list[Number]] = {}
+    for number in last.values():
+        found.setdefault(read.operations[number].key, []).append(number)
     return found
 
 
@@ -88,7 +113,7 @@ class Guide:
         """`positions`: how many operations of each session are done."""
         order = self._order
         read = order.registers
-        if any(order.count(session, write) > done for session, done in enumerate(positions)):
+        if any(map(gt, order.clock(write), positions)):
             return False
         for session, own in self._reads.get(read.operations[write].key, {}).items():
             waiting = bisect_left(own, positions[session], key=read.place.__getitem__)

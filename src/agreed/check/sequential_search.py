@@ -30,6 +30,11 @@ Path: TypeAlias = "tuple[Path, int] | None"
 Place: TypeAlias = tuple[tuple[int, ...], tuple[int, ...], Path]
 """How far each session has come, the state of each object, and how one got there."""
 
+Move: TypeAlias = tuple[int, int]
+"""Which session goes on, and to which state of its object that leads; or PASSED_OVER: it did not happen."""
+
+PASSED_OVER = -1
+
 Guide: TypeAlias = Callable[[int, Sequence[int]], bool]
 """Whether an update may come next, given how far each session has come."""
 
@@ -161,8 +166,9 @@ class Search:
         self._budget = budget
         self._clock = budget.clock if budget.seconds is not None else None
         self._began = self._clock() if self._clock else 0.0
-        entries = len(of.sessions) + max(of.objects, default=0) + 1
-        self._most_places = max(1, budget.states * BYTES_PER_STATE // (BYTES_PER_STATE + 8 * entries))
+        bytes_per_place = BYTES_PER_STATE + 200 * len(of.sessions) + 8 * max(of.objects, default=0)
+        """A place is kept with what could come next there."""
+        self._most_places = max(1, budget.states * BYTES_PER_STATE // bytes_per_place)
         self.steps = 0
         self._farthest: tuple[int, Path] = (-1, None)
 
@@ -171,62 +177,89 @@ class Search:
 
         Raises OutOfBounds."""
         count = max(self._plan.objects, default=0) + 1
-        beginning = (self._number(self._model.initial),) * count
-        ahead = [self._settled((0,) * len(self._plan.sessions), beginning, None)]
+        states = (self._number(self._model.initial),) * count
+        place = self._settled([0] * len(self._plan.sessions), states, None)
         been: set[tuple[tuple[int, ...], tuple[int, ...]]] = set()
-        while ahead:
-            positions, states, path = ahead.pop()
-            if (positions, states) in been:
-                continue
-            been.add((positions, states))
-            if sum(positions) > self._farthest[0]:
-                self._farthest = (sum(positions), path)
-            if all(done >= needed for done, needed in zip(positions, self._needed, strict=True)):
-                return _order(path)
-            self._stay_within_bounds(len(been))
-            ahead.extend(reversed(self._next(positions, states, path)))
-        return None
+        ahead: list[tuple[Place, Move]] = []
+        while True:
+            positions, states, path = place
+            if (positions, states) not in been:
+                been.add((positions, states))
+                if sum(positions) > self._farthest[0]:
+                    self._farthest = (sum(positions), path)
+                if all(done >= needed for done, needed in zip(positions, self._needed, strict=True)):
+                    return _order(path)
+                self._stay_within_bounds(len(been))
+                ahead += [(place, move) for move in self._moves(place)]
+            while ahead and self._is_forbidden(*ahead[-1]):
+                ahead.pop()
+            if not ahead:
+                return None
+            place = self._moved(*ahead.pop())
 
-    def _next(self, positions: tuple[int, ...], states: tuple[int, ...], path: Path) -> list[Place]:
-        """Where one can go from there, what is likely first.  That something has happened of which nobody
-        was told is likely if somebody can read then who could not before."""
+    def _moves(self, place: Place) -> list[Move]:
+        """What can come next, what is likely last.  That something has happened of which nobody was told is
+        likely if somebody can read then who could not before."""
+        positions, states, _ = place
         of = self._plan
-        found: list[tuple[int, Place]] = []
+        found: list[tuple[int, Move]] = []
         unanswered_kinds: set[int] = set()
         for session, own in enumerate(of.sessions):
             if positions[session] == len(own):
                 continue
             number = own[positions[session]]
-            if of.optional[number] and number == own[-1]:
-                if of.kinds[number] in unanswered_kinds:
-                    continue
-                unanswered_kinds.add(of.kinds[number])
-            later = (*positions[:session], positions[session] + 1, *positions[session + 1 :])
-            if of.optional[number] and later[session] < len(own):
-                found.append((UNLIKELY, self._settled(later, states, path)))
-            if of.pure[number] or (self._guide is not None and not self._guide(number, positions)):
+            optional = of.optional[number]
+            if optional and number != own[-1]:
+                found.append((UNLIKELY, (session, PASSED_OVER)))
+            elif optional and of.kinds[number] in unanswered_kinds:
                 continue
-            about = of.objects[number]
-            for after in self._after(number, states[about]):
-                changed = (*states[:about], after, *states[about + 1 :])
-                place = self._settled(later, changed, (path, number))
-                helps = sum(place[0]) > sum(later)
-                found.append((of.ranks[number] if helps or not of.optional[number] else UNLIKELY, place))
-        found.sort(key=lambda each: each[0])
-        return [place for _, place in found]
+            elif optional:
+                unanswered_kinds.add(of.kinds[number])
+            if of.pure[number]:
+                continue
+            for after in self._after(number, states[of.objects[number]]):
+                likely = not optional or self._lets_read(positions, of.objects[number], after)
+                found.append((of.ranks[number] if likely else UNLIKELY, (session, after)))
+        found.sort(key=lambda each: -each[0])
+        return [move for _, move in found]
 
-    def _settled(self, positions: tuple[int, ...], states: tuple[int, ...], path: Path) -> Place:
+    def _lets_read(self, positions: Sequence[int], about: int, state: int) -> bool:
+        """Whether a read that waits for its object to change fits that state."""
+        of = self._plan
+        return any(
+            of.pure[own[done]] and of.objects[own[done]] == about and self._after(own[done], state)
+            for own, done in zip(of.sessions, positions, strict=True)
+            if done < len(own)
+        )
+
+    def _is_forbidden(self, place: Place, move: Move) -> bool:
+        if self._guide is None or move[1] == PASSED_OVER:
+            return False
+        number = self._plan.sessions[move[0]][place[0][move[0]]]
+        return not self._guide(number, place[0])
+
+    def _moved(self, place: Place, move: Move) -> Place:
+        positions, states, path = place
+        session, after = move
+        number = self._plan.sessions[session][positions[session]]
+        later = list(positions)
+        later[session] += 1
+        if after == PASSED_OVER:
+            return self._settled(later, states, path)
+        about = self._plan.objects[number]
+        return self._settled(later, (*states[:about], after, *states[about + 1 :]), (path, number))
+
+    def _settled(self, positions: list[int], states: tuple[int, ...], path: Path) -> Place:
         """With all the reads placed that fit."""
         of = self._plan
-        moved = list(positions)
         for session, own in enumerate(of.sessions):
-            while moved[session] < len(own):
-                number = own[moved[session]]
+            while positions[session] < len(own):
+                number = own[positions[session]]
                 if not of.pure[number] or not self._after(number, states[of.objects[number]]):
                     break
-                moved[session] += 1
+                positions[session] += 1
                 path = (path, number)
-        return tuple(moved), states, path
+        return tuple(positions), states, path
 
     def _after(self, number: int, state: int) -> tuple[int, ...]:
         """The states to which the operation leads, as numbers."""
