@@ -61,9 +61,8 @@ def counter(history: History, initial: int = 0) -> Verdict:
         reason = f"out-of-bounds ({len(findings)} of {reads} reads)"
         told = tuple(findings[:MOST_FINDINGS])
         return Verdict(JUDGED, Outcome.VIOLATED, reason, findings=told, steps=len(history))
-    if not reads:
-        return Verdict(JUDGED, Outcome.UNKNOWN, "nothing was read")
-    return Verdict(JUDGED, Outcome.HOLDS, f"all of {reads} reads are within their bounds", steps=len(history))
+    reason = f"all of {reads} reads are within their bounds" if reads else "nothing was read"
+    return Verdict(JUDGED, Outcome.HOLDS, reason, steps=len(history))
 
 
 def _change(operation: Operation) -> int:

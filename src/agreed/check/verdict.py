@@ -29,7 +29,7 @@ class Witness(msgspec.Struct, frozen=True):
 
 
 class Dependency(msgspec.Struct, frozen=True):
-    """One side of a circle: operation `before` comes before operation `after` in any order that explains both.
+    """One side of a circle: operation `before` comes before `after` in any order that explains both.
 
     `kind` says why: "ww" (its write was overwritten), "wr" (its write was read), "rw" (it read what was then
     overwritten), "process" (one client, in this order), "realtime" (the one returned before the other was

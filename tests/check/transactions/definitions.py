@@ -1,9 +1,10 @@
 """Models of consistency by their definitions, tried in every way there is: for a handful of transactions.
 
-    serial       some order of all in which each reads what those before it left (serializable; with `after`,
-                 in an order that contains given pairs: sessions, real time)
-    snapshots    some order of commits, and for each transaction a moment before its commit: it reads what was
-                 committed by then, and nobody else commits a write of its keys in between (snapshot isolation)
+    serial       some order of all in which each reads what those before it left (serializable; with
+                 `after`, in an order that contains given pairs: sessions, real time)
+    snapshots    some order of commits, and for each transaction a moment before its commit: it reads what
+                 was committed by then, and nobody else commits a write of its keys in between (snapshot
+                 isolation)
     histories    some version order of each key such that the graph of dependencies lacks certain cycles
                  (Adya's levels, for lists and registers)
     visibility   some total order and some visibility within it (Cerone, Bernardi and Gotsman 2015; registers)

@@ -2,8 +2,7 @@
 
     ("append", key, element)    to the list under a key
     ("w", key, value)           to the register under a key
-    ("r", key, value)           what was read: a list or a register; None in a call, where it is not yet
-    known
+    ("r", key, value)           what was read: a list or a register; None in a call
 
 An operation's argument is such a list, and so is its result, with the reads filled in.  A key that nobody
 wrote holds the empty list, or None.  The operation's function and key are not looked at.
