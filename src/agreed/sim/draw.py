@@ -170,11 +170,12 @@ def _asks(stream: Stream, clients: int, storm_ms: int) -> tuple[Ask, ...]:
     for name in client_names(clients):
         at_ms = 0
         every_ms = stream.pick([4, 12, 40])
-        wishes = FUNCTIONS if stream.chance(300) else stream.sample(FUNCTIONS, stream.between(2, 7))
+        chosen = FUNCTIONS if stream.chance(300) else stream.sample(FUNCTIONS, stream.between(2, 7))
+        wishes = [function for function, weight in chosen for _ in range(weight)]
         keys = KEYS[: stream.between(1, len(KEYS))]
         while at_ms < storm_ms:
             at_ms += stream.between(0, 2 * every_ms)
-            function, key = stream.weighted(wishes), stream.pick(keys)
+            function, key = stream.pick(wishes), stream.pick(keys)
             patience_ms, attempts = stream.pick([300, 1_500]), stream.between(1, 3)
             asks.append(Ask(len(asks) + 1, at_ms, name, function, key, patience_ms, attempts))
     return tuple(asks)
