@@ -170,7 +170,7 @@ class Search:
 
     def _linearize(self, kind: int, bit: int, position: int) -> Generator[None, None, list[Configuration]]:
         """The configurations in which the operation of that slot has taken effect, its slot free again."""
-        spare, room = self._spare, self._called | self._spare
+        spare, most = self._spare, self._called | self._spare
         involved = self._involved(kind)
         moves: dict[int, tuple[list[Change], list[Extra]]] = {}
         seen: dict[int, list[int]] = {}
@@ -198,7 +198,7 @@ class Search:
                         slots = mask | gain
                         if _is_new(seen, slots << STATE_BITS | after, counts, spare):
                             level.append((after, slots, counts, used, (path, slots ^ mask, -1, position)))
-                left = room - counts
+                left = most - counts
                 for field, one, want, gain, after, extra in extras:
                     if left & field and mask & want == want:
                         slots = mask | gain
