@@ -84,12 +84,11 @@ def test_a_failure_is_one_line_that_plays_it_again_and_three_files(
 ) -> None:
     faked(monkeypatch, "some_fail")
 
-    def dislikes_writes(seed: int, profile: str, *, plan: Plan | None = None, telling: bool = False):
+    def dislikes_clients(seed: int, profile: str, *, plan: Plan | None = None, telling: bool = False):
         outcome = run(seed, profile, plan=plan, telling=telling)
-        writes = any(ask.function == "write" for ask in outcome.plan.asks)
-        return msgspec.structs.replace(outcome, failure="two leaders" if writes else None)
+        return msgspec.structs.replace(outcome, failure="two leaders" if outcome.plan.asks else None)
 
-    monkeypatch.setattr(simulate_failure, "run", dislikes_writes)
+    monkeypatch.setattr(simulate_failure, "run", dislikes_clients)
     result = simulated(run_here, "--seeds", "0..50", "--output", "found", "--json")
     assert result.exit_code == REFUSED
     report = json.loads(result.stdout)
@@ -104,8 +103,7 @@ def test_a_failure_is_one_line_that_plays_it_again_and_three_files(
         "simulate-swarm-4.txt",
     ]
     left = simulate_failure.read_plan(Path(failure["files"]["plan"]))
-    assert [ask.function for ask in left.asks] == ["write"]
-    assert (left.faults, left.nodes) == ((), 1)
+    assert (len(left.asks), left.faults, left.nodes) == (1, (), 1)
 
 
 def test_it_can_go_on_behind_a_failure(run_here: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
