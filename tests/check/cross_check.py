@@ -17,7 +17,6 @@ from agreed.check import linearizable, replay
 from agreed.check.history import History
 from agreed.check.models import MODELS, AnyModel
 from agreed.check.verdict import Outcome
-
 from tests.check.brute import linearizable_by_trying
 from tests.check.drawn import draw
 from tests.check.things import INITIAL

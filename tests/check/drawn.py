@@ -9,7 +9,6 @@ import msgspec
 
 from agreed.check.history import History, Operation, Process, Status, history
 from agreed.check.models.tree import ERRORS
-
 from tests.check.things import THINGS, Refused, Thing
 
 
