@@ -4,9 +4,9 @@
     python -m tests.sim.kill_matrix --mutant R6 --mutant R29 --profile membership
     python -m tests.sim.kill_matrix --publish                and write docs/mutants.md
 
-From several starting seeds, one seed after the other is played with the mutant's parts until a run fails that
-does not fail with the shipped ones; the figures are the medians over the starts.  A mutant that survives in all
-of its profiles makes the exit code 1.
+From several starting seeds, one seed after the other is played with the mutant's parts until a run fails
+that does not fail with the shipped ones; the figures are the medians over the starts.  A mutant that survives
+in all of its profiles makes the exit code 1.
 """
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ Not explored: several events in one turn of a driver, timers that fire late, dis
 """
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Callable
 from hashlib import blake2b
@@ -47,32 +46,38 @@ def explore(
     scope: Scope,
     *,
     seconds: float | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
     machine: type[Raft] = Raft,
     config: RaftConfig = CONFIG,
     symmetry: bool = True,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Play all of the scope, or as much as fits into `seconds`; ends at the first thing that must not be.
+    """Play all of the scope, or as much as fits into `seconds` of this clock; ends at the first violation.
 
     Symmetry is for scopes without changes of members: the names inside an entry are not exchanged.
     """
     cluster = Cluster(scope, config=config, machine=machine, symmetry=symmetry and not scope.changes)
-    return _Search(cluster, seconds, progress).run()
+    return _Search(cluster, seconds, clock, progress).run()
 
 
 class _Search:
     """Breadth first.  A state is remembered as a digest, and as the move that found it first."""
 
     def __init__(
-        self, cluster: Cluster, seconds: float | None, progress: Callable[[Progress], None] | None
+        self,
+        cluster: Cluster,
+        seconds: float | None,
+        clock: Callable[[], float],
+        progress: Callable[[Progress], None] | None,
     ) -> None:
         self._cluster = cluster
         self._seconds = seconds
+        self._clock = clock
         self._progress = progress
         self._seen: set[int] = set()
         self._parents = array("q")
         self._moves = array("q")
-        self._began_at = self._told_at = time.monotonic()
+        self._began_at = self._told_at = clock()
         self._transitions = 0
         self._depth = 0
         self._waiting = 0
@@ -125,7 +130,7 @@ class _Search:
 
     def _look(self, waiting: int) -> bool:
         """Tell how it goes; whether the time is over."""
-        now = time.monotonic()
+        now = self._clock()
         self._waiting = waiting
         if self._progress is not None and now - self._told_at >= TELL_EVERY_S:
             self._told_at = now
@@ -143,7 +148,7 @@ class _Search:
             steps_of_machines=cluster.steps_of_machines,
             depth=self._depth,
             widest=self._widest,
-            seconds=time.monotonic() - self._began_at,
+            seconds=self._clock() - self._began_at,
             complete=complete,
             broken=broken,
             steps=steps,

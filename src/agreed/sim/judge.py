@@ -20,7 +20,7 @@ from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.invariants import ClusterInvariants, check
 from agreed.consensus.raft.leader import Leader
 from agreed.consensus.raft.raft import Raft
-from agreed.sim.durability import Durability
+from agreed.sim.elections import Elections
 from agreed.sim.outcome import Broken
 from agreed.sim.sessions import Sessions
 from agreed.sim.truth import Truth, changes
@@ -56,7 +56,7 @@ class Judge:
         self.world = cluster.world
         self.truth = Truth()
         self.sessions = Sessions(cluster)
-        self.durability = Durability()
+        self.elections = Elections()
         self.raft = ClusterInvariants()
         self.newest_told = 0
         """The newest revision that any client was told of."""
@@ -67,6 +67,8 @@ class Judge:
         self._applied: dict[str, tuple[int, int]] = {}
         """Node -> the index and the revision up to which it was seen to apply."""
         self._committed = 0
+        self._matches: dict[str, tuple[Leader, dict[str, tuple[int | None, int]]]] = {}
+        """Of each leader: its role, and what it knew of each follower."""
         self._turns = 0
         self._looked_at: dict[str, int] = {}
 
@@ -99,6 +101,8 @@ class Judge:
             self._changed(node, raft, before, seen)
         elif self._turns % LOOKED_AT_EVERY == 0:
             check(raft)
+        if raft.leads:
+            self._check_matches(node, raft)
         applied = self._applied.get(node.name)
         if applied is None:
             self._restored(node)
@@ -121,6 +125,10 @@ class Judge:
             raise Broken("two votes in a term", f"{node.name} in {term}: {vote_before}, {vote}")
         if commit < commit_before:
             raise Broken("a commit goes back", f"{node.name}: from {commit_before} to {commit}")
+        if commit > commit_before and leads and led and raft.log.term(commit) not in (term, None):
+            raise Broken("an older term is committed by counting", f"{node.name} in {term}: up to {commit}")
+        if vote is not None and vote != vote_before:
+            self.elections.given(node, raft)
         if leads and (not led or term != term_before):
             check(raft)
             self._elected(node, raft)
@@ -136,6 +144,20 @@ class Judge:
         self._mark(raft)
         if self.world.trace.telling:
             self.cluster.story.state(node, raft, before)
+
+    def _check_matches(self, node: Node, raft: Raft) -> None:
+        """What a leader knows that a follower has, it knows as long as it leads."""
+        role = raft.role
+        assert isinstance(role, Leader)
+        known = self._matches.get(node.name)
+        if known is None or known[0] is not role:
+            known = self._matches[node.name] = (role, {})
+        matches = known[1]
+        for name, follower in role.progress.items():
+            identity, match = matches.get(name, (follower.identity, 0))
+            if follower.match < match and identity == follower.identity:
+                raise Broken("a match goes back", f"{node.name} of {name}: from {match} to {follower.match}")
+            matches[name] = (follower.identity, follower.match)
 
     def _mark(self, raft: Raft) -> None:
         """Situations that a test of Raft should get into."""
@@ -154,6 +176,7 @@ class Judge:
 
     def _elected(self, node: Node, raft: Raft) -> None:
         self.world.mark("leader elected")
+        self.elections.elected(node, raft)
         if any(other.leads for other in self._rafts() if other is not raft):
             self.world.mark("two leaders, of two terms")
         if raft.commit < raft.log.last_index - 1:

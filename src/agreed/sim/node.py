@@ -16,7 +16,6 @@ import msgspec
 
 from agreed.consensus.machine import SnapshotMark
 from agreed.consensus.members import Member, Members, decode_members, encode_members
-from agreed.consensus.raft.messages import RequestVote, RequestVoteReply
 from agreed.disk.identity import write_identity
 from agreed.disk.recovery import Recovered
 from agreed.errors import AgreedError, DiskFailed
@@ -27,6 +26,8 @@ from agreed.replica.words import Surroundings
 from agreed.sim.clock import Clock
 from agreed.sim.configuration import raft_config, settings
 from agreed.sim.disk import DIRECTORY, Disk
+from agreed.sim.durability import check_kept, check_refused
+from agreed.sim.elections import VOTES
 from agreed.sim.marks import repaired
 from agreed.sim.outcome import Broken
 from agreed.sim.parts import Parts
@@ -40,8 +41,6 @@ from agreed.wire.peer.messages import Hello, OperatorReply, StatusReply
 if TYPE_CHECKING:
     from agreed.sim.client_link import ClientLink
     from agreed.sim.cluster import Cluster
-
-_VOTES = frozenset({RequestVote, RequestVoteReply})
 
 RESTARTED_AFTER_MS = 300
 """A process that ended by itself is started again, as by a supervisor."""
@@ -169,7 +168,7 @@ class Node:
     def _refuse(self, reason: str) -> None:
         self.disk.interrupt()
         self.refused = reason
-        self.cluster.judge.durability.refused(self, reason)
+        check_refused(self, reason)
         self.world.mark("data directory refused")
         if self.world.trace.telling:
             self.world.trace.tell(self.world.now, "down", self.name, f"refuses to start: {reason}")
@@ -239,7 +238,7 @@ class Node:
         before = self._storages.get(self.identity)
         self.storage = self._storages[self.identity] = Storage(self, recovered)
         if before is not None:
-            self.cluster.judge.durability.came_back(self, before, self.storage)
+            check_kept(self, before, self.storage)
         self._founding = None
         self.serving = True
         self.cluster.judge.started(self)
@@ -325,9 +324,12 @@ class Node:
         """A peer that was let in says something."""
         judge = self.cluster.judge
         if self.world.now < self.paused_until or not self.serving:
+            judge.elections.heard(self, peer, message)
             self.happened(events.PeerMessage(peer, message))
             return
         before = judge.before(self)
+        if type(message) in VOTES:
+            judge.elections.heard(self, peer, message)
         self.happened(events.PeerMessage(peer, message))
         judge.came_of(self, before, peer, message)
 
@@ -380,8 +382,8 @@ class Node:
             storage.save(save)
         send = self.peers.send
         for target, message in effects.send:
-            if type(message) in _VOTES:
-                self.cluster.judge.durability.said(self, target, message)  # type: ignore[arg-type]
+            if type(message) in VOTES:
+                self.cluster.judge.elections.said(self, target, message)
             send(target, message)
         links = self.links
         for identifier, data in effects.write:

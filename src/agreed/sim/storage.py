@@ -50,6 +50,7 @@ class Storage:
         self._files_busy = False
         self._writing_from: int | None = None
         """The first entry of the job that is under way."""
+        self.durable_ballot = self._written_ballot = recovered.ballot
 
     # --- the log ------------------------------------------------------------------------------------------
 
@@ -83,6 +84,7 @@ class Storage:
                 firsts = [save.entries[0].index for save in saves if save.entries]
                 self._writing_from = min(firsts, default=None)
                 self._wal.append(saves)
+                self._written_ballot = saves[-1].ballot
             else:
                 other = jobs.popleft()
                 assert not isinstance(other, Save)
@@ -109,6 +111,7 @@ class Storage:
             return
         self._busy = False
         self._writing_from = None
+        self.durable_ballot = self._written_ballot
         if self._jobs:
             self._begin()
         if serials:
