@@ -132,8 +132,10 @@ def _searched(judged: str, history: History, model: AnyModel, budget: Budget) ->
 def _witness(model: AnyModel, of: Plan, order: Sequence[int]) -> Witness:
     """The order with the state of each operation's object after it."""
     states = [""] * len(order)
-    for about in set(of.objects):
-        places = [place for place, number in enumerate(order) if of.objects[number] == about]
+    by_object: dict[int, list[int]] = {}
+    for place, number in enumerate(order):
+        by_object.setdefault(of.objects[number], []).append(place)
+    for places in by_object.values():
         reached = states_along(model, model.initial, [of.operations[order[place]] for place in places])
         assert reached is not None, "the search goes only where the model lets it"
         for place, state in zip(places, reached, strict=True):
