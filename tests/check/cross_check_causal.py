@@ -61,7 +61,7 @@ def _registers(dice: Random) -> History:
         return weak_histories.registers(dice, Shape(again=0.3, operations=6))
     if chance < 0.4:
         return weak_histories.registers(dice, Shape(operations=9))
-    if chance < 0.7:
+    if chance < 0.8:
         return weak_histories.neighbours(dice, dice.choice(LITMUS))
     weaker, stronger = dice.choice(BOUNDARIES)
     for _ in range(MOST_DRAWS):
@@ -82,7 +82,7 @@ BOUNDARIES: tuple[tuple[Definition, Definition], ...] = (
     ("CM", "SC"),
     ("CCv", "SC"),
 )
-MOST_DRAWS = 60
+MOST_DRAWS = 12
 
 
 def _causal(kind: Kind) -> Callable[[Random], tuple[History, Comparison]]:
