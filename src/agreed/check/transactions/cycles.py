@@ -16,7 +16,8 @@ Whether there is one is decided in time about linear in the knot, without lookin
   those before it.
 * G-nonadjacent: walk on pairs (transaction, whether one came by rw), where rw may only follow what is not
   rw.  A knot there is a closed walk without two rw in a row.  It may visit a transaction twice, but then
-  one of its two parts is such a walk as well, and shorter.
+  one of its two parts is such a walk as well, and shorter.  (Where there is a G1c too, nothing more than
+  that may be left of it, and a G-nonadjacent may stay untold; what it would rule out is ruled out then.)
 * G2-item: what is left.
 
 A shortest cycle through a given edge is then a breadth-first search.  From how many edges it is tried is

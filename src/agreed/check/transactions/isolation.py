@@ -1,5 +1,4 @@
-"""What shows in one transaction, or in two reads of one key, without any circle: the same for lists and
-registers."""
+"""What shows without any circle, in one transaction or two: the same for lists and registers."""
 from __future__ import annotations
 
 from collections.abc import Hashable

@@ -1,5 +1,4 @@
-"""From what is known of a history to a verdict: its graph, its knots, the worst cycles in them, and what
-that means.
+"""From what is known of a history to a verdict: its graph, its knots, the worst cycles in them.
 
 The plain form of every anomaly is always looked for; the forms with sessions and with real time only where a
 model asks for them, and only as far as they rule out a model that is not ruled out already.  A read that

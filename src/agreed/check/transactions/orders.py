@@ -1,5 +1,4 @@
-"""The orders that lie outside of the data: those of each process, of real time, and of the server's
-revisions.
+"""The orders that lie outside of the data: of each process, of real time, of the server's revisions.
 
 Real time is a row of points, one for each instant at which something was called after something else had
 returned.  Who returned before such an instant leads to its point, the points lead on to each other, and the

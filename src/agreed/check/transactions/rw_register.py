@@ -4,15 +4,15 @@ Each value is written once, so a read tells which write it read.  It does not te
 the order of versions only that is known for which there is a reason.
 
 * The initial nothing comes first, always.
-* Revisions of the server, where operations carry them: then all of it is known.
+* Revisions of the server, where operations carry them.  If every committed write has one, and nobody saw a
+  write of which nobody knows whether it took effect, then the whole order is known.
 * Whatever `Options` lets be taken for granted: writes follow reads within a transaction, keys are
   sequential, keys are linearizable.
 
 Where reasons contradict each other, cyclic-versions are found, and the order of that key is forgotten.
 
-So a history of registers can be wrong without being found out.  `Verdict.witnesses` of one that holds says
-whether it was: with an order of all transactions that explains it (looked for by serializability), it is
-proven.
+So a history of registers can be wrong without being found out.  If one holds, `Verdict.witnesses` says
+whether that is proven: by an order of all transactions in which each reads what it read.
 """
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Versions are numbered from 0, which is the initial one (the empty list, or nothing).  `later[v]` are
 versions that come after version v; what follows from others by transitivity need not be listed.  Of a list,
 a read tells the whole order up to it (its elements), and what is never read comes after all that is; of a
-register, only what reasons can be found for.  `certain` says whether the order of all versions is known.
+register, only what reasons can be found for.
 
 A version has a writer only if that transaction is known to have taken effect.  Versions without one
 (written by an aborted transaction, or by nobody) are passed over: `followers` gives for each version those
