@@ -82,10 +82,6 @@ class Judge:
     def wiped(self, node: Node) -> None:
         self._seen.pop(node.name, None)
 
-    def restoring(self, node: Node) -> None:
-        """Its store is about to become another one."""
-        self._applied.pop(node.name, None)
-
     # --- turns --------------------------------------------------------------------------------------------
 
     def after_turn(self, node: Node) -> None:
@@ -103,8 +99,8 @@ class Judge:
             check(raft)
         if raft.leads:
             self._check_matches(node, raft)
-        applied = self._applied.get(node.name)
-        if applied is None:
+        applied = self._applied[node.name]
+        if applied[0] < log.base_index:
             self._restored(node)
         elif applied[0] != replica.applied:
             self._check_applied(node, applied)
@@ -266,6 +262,7 @@ class Judge:
             raise Broken("states differ", f"{node.name} has applied {index} as others have, and differs")
 
     def _restored(self, node: Node) -> None:
+        """Its log begins behind what it had applied: its store is another one, that of a snapshot."""
         replica = node.replica
         self._applied[node.name] = (replica.applied, replica.store.revision)
         check_store(replica.store)

@@ -440,7 +440,6 @@ class Node:
             self.restart_after(RESTARTED_AFTER_MS)
 
     def restored(self, mark: SnapshotMark) -> None:
-        self.cluster.judge.restoring(self)
         self.happened(events.RestoreEnded(mark))
 
     # --- alarms -------------------------------------------------------------------------------------------
