@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from agreed.check.history import History
 from agreed.sim.outcome import Outcome
 from agreed.sim.plan import Ask, Conditions, Fault, FaultKind, Plan
+from agreed.sim.run import run
 from agreed.sim.shrink import NotRepeatable, minimal, shrink
+from agreed.sim.transcript import transcript
+from tests.sim import mutants
 
 PLAN = Plan(
     seed=1,
@@ -86,6 +89,23 @@ def test_what_does_not_fail_again_in_the_same_way_is_told(failure: str | None) -
     failed = msgspec.structs.replace(needing(PLAN), trace_hash="another run")
     with pytest.raises(NotRepeatable):
         shrink(failed, lambda plan: outcome(plan, failure))
+
+
+def test_a_node_that_is_wrong_is_shown_by_a_short_story() -> None:
+    """One that votes before its vote is durable: two nodes and no client are enough to see it."""
+    parts = mutants.ALL["R1"].parts
+
+    def play(plan: Plan) -> Outcome:
+        return run(plan.seed, plan.profile, plan=plan, parts=parts)
+
+    failed = next(each for seed in range(20) if (each := run(seed, "swarm", parts=parts)).failure)
+    found = shrink(failed, play)
+    assert found.finished
+    assert found.outcome.failure == failed.failure
+    assert (found.plan.faults, found.plan.asks, found.plan.nodes) == ((), (), 2)
+    told = run(found.plan.seed, plan=found.plan, parts=parts, telling=True)
+    assert told.trace_hash == found.outcome.trace_hash
+    assert len(transcript(told).splitlines()) < 30
 
 
 # --- the search in a list -----------------------------------------------------------------------------------
