@@ -84,6 +84,14 @@ class Client(Protocol):
         """End the session in order if that is possible, and the connection in any case.  Raises nothing."""
         ...
 
+    def disconnect(self) -> None:
+        """Break the connection off; another one follows, to any server."""
+        ...
+
+    async def vanish(self, seconds: float) -> None:
+        """Be silent and unreachable for that long, as a client that was stopped; its session may expire."""
+        ...
+
     async def create(
         self, path: str, value: str, *, ephemeral: bool = False, sequential: bool = False
     ) -> Created:

@@ -86,7 +86,6 @@ class Cluster:
         node.process = ServerProcess(
             self.system.command(node, self.nodes),
             output=node.log,
-            directory=node.directory,
             environment=self._environment(node),
         )
 

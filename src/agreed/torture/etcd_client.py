@@ -100,10 +100,17 @@ class EtcdClient:
     def session(self) -> str:
         return f"{self.name}/{self._connections}"
 
-    async def close(self) -> None:
+    def disconnect(self) -> None:
         if self._open is not None:
             self._open[1].close()
             self._open = None
+
+    async def close(self) -> None:
+        self.disconnect()
+
+    async def vanish(self, seconds: float) -> None:
+        self.disconnect()
+        await asyncio.sleep(seconds)
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._open is None:
@@ -122,11 +129,11 @@ class EtcdClient:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await post(reader, writer, path, body)
         except (OSError, TimeoutError, EOFError, ValueError) as problem:
-            await self.close()
+            self.disconnect()
             raise Unanswered(str(problem) or type(problem).__name__) from problem
         except BaseException:
             # An error leaves the connection in order, but this server may be of no use now: try another.
-            await self.close()
+            self.disconnect()
             raise
 
     async def _transaction(self, compare: list[Json], success: list[Json], failure: list[Json]) -> Json:

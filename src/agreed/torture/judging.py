@@ -15,7 +15,7 @@ from agreed.check.history import History, Status, history
 from agreed.check.linearizable import linearizable as judge_linearizable
 from agreed.check.models.model import AnyModel
 from agreed.check.sessions import session_guarantees
-from agreed.check.verdict import Budget, Finding, Outcome, Verdict
+from agreed.check.verdict import Budget
 from agreed.torture.recorder import session_of
 from agreed.torture.workloads.judgement import Judgement
 
@@ -66,23 +66,3 @@ def by_session(recorded: History) -> History:
             msgspec.structs.replace(each, process=process, function=function, argument=argument)
         )
     return history(operations, recorded.faults)
-
-
-def nothing_left_behind(recorded: History, function: str) -> Judgement:
-    """Whoever looked for what hung on a session that was over has found nothing."""
-    looked = [each for each in recorded if each.function == function]
-    found = [
-        Finding(
-            "left behind",
-            (each.index,),
-            (f"{each.argument} is still there, although its session was told that it has expired",),
-        )
-        for each in looked
-        if each.result
-    ]
-    outcome = Outcome.VIOLATED if found else Outcome.HOLDS
-    reason = found[0].steps[0] if found else f"{len(looked)} nodes of sessions that were over were looked for"
-    verdict = Verdict("nothing left behind by sessions", outcome, reason, findings=found, steps=len(looked))
-    return Judgement("left-behind", recorded, verdict)
-
-

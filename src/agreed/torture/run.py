@@ -100,7 +100,9 @@ class _Run:
         self._tell = tell
         self._clock = Clock()
         self._network = Network(self._dice("network"))
-        self._shims: Shims = build(plan.directory, plan.system.uses_libc)
+        self._shims: Shims = build(
+            plan.directory, plan.system.uses_libc, plan.faults
+        )
         self._cluster = Cluster(
             plan.system, plan.nodes, plan.directory, self._network, self._shims.environment
         )

@@ -276,13 +276,14 @@ class ZooKeeperClient:
         await asyncio.gather(self._keeper, return_exceptions=True)
 
     def disconnect(self) -> None:
-        """Break the connection off; another one follows, to any server."""
         if self._socket is not None:
             self._socket.break_off("the client hung up")
 
-    def drop(self) -> None:
-        """Vanish without a farewell, as a killed client does: its session is left to expire."""
+    async def vanish(self, seconds: float) -> None:
         self._keeper.cancel()
+        await asyncio.gather(self._keeper, return_exceptions=True)
+        await asyncio.sleep(seconds)
+        self._keeper = asyncio.ensure_future(self._keep())
 
     # --- requests ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ FAKETIME = (
 _CONTROL = struct.Struct("=iiiii")
 
 TRUE_TIME = "+0\n"
+
+DISK_FAULTS = ("disk-full", "disk-failing", "disk-slow")
+CLOCK_FAULT = "clock"
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Shims:
             "FAKETIME_CACHE_DURATION": "1",
             # A clock that is set jumps; the one that only ever runs does not, and timers rest on it.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Its remedy for an old fault of glibc makes a Java machine of today wait for ever.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
         }
 
     def set_disk(self, node: Node, trouble: DiskTrouble) -> None:
@@ -82,18 +88,23 @@ class Shims:
         aside.replace(node.clock_control)
 
 
-def build(directory: Path, uses_libc: bool) -> Shims:
-    """What there is on this machine; the disk shim is built into `directory`."""
+def build(directory: Path, uses_libc: bool, kinds: Collection[str]) -> Shims:
+    """What these faults need and this machine has; the disk shim is built into `directory`.  What nobody
+    needs is not loaded: each library makes a server a little less what it is."""
+    wanted = [kind for kind in (*DISK_FAULTS, CLOCK_FAULT) if kind in kinds]
     if not uses_libc:
         reason = "its nodes do not ask libc, so nothing can be put in between"
-        return Shims(None, None, dict.fromkeys(("disk-full", "disk-failing", "disk-slow", "clock"), reason))
+        return Shims(None, None, dict.fromkeys(wanted, reason))
     missing: dict[str, str] = {}
-    clock = next((library for library in FAKETIME if library.exists()), None)
-    if clock is None:
-        missing["clock"] = "libfaketime is not installed (Debian package `libfaketime`)"
-    disk, reason = _compile(directory)
-    if disk is None:
-        missing |= dict.fromkeys(("disk-full", "disk-failing", "disk-slow"), reason)
+    clock, disk = None, None
+    if CLOCK_FAULT in wanted:
+        clock = next((library for library in FAKETIME if library.exists()), None)
+        if clock is None:
+            missing[CLOCK_FAULT] = "libfaketime is not installed (Debian package `libfaketime`)"
+    if any(kind in wanted for kind in DISK_FAULTS):
+        disk, reason = _compile(directory)
+        if disk is None:
+            missing |= {kind: reason for kind in DISK_FAULTS if kind in wanted}
     return Shims(disk, clock, missing)
 
 

@@ -12,6 +12,7 @@ What is written down
                        nobody else can have acquired it meanwhile
     expire token       it could not be deleted for sure: the lock may have gone at any time since it was got
     left-behind path   a session has expired, and its client was told so: is its node still there?
+    gone-early path    the node is not there: is its session alive all the same?
 
 A wish that was never answered may stand in the row and block it.  So each client first looks for wishes of
 its own that it does not remember, and takes them back; that is why its name is part of the node's.
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 
 from agreed.check.history import History, Status
 from agreed.check.models.locks import Lock
+from agreed.check.verdict import Finding, Outcome, Verdict
 from agreed.torture import judging
 from agreed.torture.client import NotAsked, Refused, Unanswered
 from agreed.torture.recorder import Answer
@@ -33,8 +35,14 @@ PATIENCE_S = 4.0
 LOOK_AGAIN_S = 0.1
 HELD_S = 0.1
 
-LEFT_BEHIND = "left-behind"
-"""What is looked for after a session has expired; the answer must be False."""
+STOPPED, STOPPED_S = 0.04, 6.0
+"""How often a holder is stopped, and for longer than its session lasts."""
+
+MOVED = 0.1
+"""How often it goes to another server while it holds the lock."""
+
+LEFT_BEHIND, GONE_EARLY = "left-behind", "gone-early"
+"""Is a node there after its session, or not there while the session lives?  The answer must be False."""
 
 
 class Resource:
@@ -67,10 +75,16 @@ class Locks:
         if number is None:
             return
         await self._take_back_what_is_forgotten(worker, number)
+        session = worker.client.session
         answer = await worker.do("acquire", None, number, self._acquire(worker, number))
-        acquired_at, process = worker.recorder.now(), worker.process
+        acquired_at, process = worker.recorder.now(), worker.actor.process(session)
         token = answer.result
         assert isinstance(token, int)
+        chance = worker.dice.random()
+        if chance < STOPPED:
+            await worker.client.vanish(STOPPED_S)
+        elif chance < STOPPED + MOVED:
+            worker.client.disconnect()
         await asyncio.sleep(worker.dice.uniform(0, HELD_S))
         used_at = worker.recorder.now()
         willing = self._resource.use(number, token)
@@ -93,6 +107,7 @@ class Locks:
             while loop.time() < deadline:
                 names = (await worker.client.children(path, fresh=True)).names
                 if name not in names:
+                    await self._look_why(worker, session, made.path)
                     raise NotAsked("the session was lost before the lock was got")
                 if min(names, key=_place) == name:
                     return Answer(made.revision, made.revision)
@@ -105,14 +120,20 @@ class Locks:
     async def _release(
         self, worker: Worker, number: int, token: int, process: str, acquired_at: int
     ) -> None:
-        _, path = self._wishes(worker)[-1]
-        called = worker.recorder.now()
+        session, path = self._wishes(worker)[-1]
         try:
+            # Whoever was away finds out by asking whether its session is over.
+            await worker.client.read(ROOT, fresh=False)
+            if worker.client.session != session:
+                raise NotAsked("the session is over")
+            called = worker.recorder.now()
             revision = await worker.client.remove(path)
-        except (Refused, Unanswered, NotAsked):
+        except (Refused, Unanswered, NotAsked) as problem:
             expiry = f"{process}/{token}"
             worker.recorder.note(expiry, "expire", token, None, str(number), acquired_at, Status.INFO)
             worker.actor.retire()
+            if isinstance(problem, Refused):
+                await self._look_why(worker, session, path)
             return
         worker.recorder.note(process, "release", token, None, str(number), called, Status.OK, revision)
         self._wishes(worker).pop()
@@ -132,6 +153,15 @@ class Locks:
         except NotAsked as problem:
             raise Unanswered(str(problem)) from problem
 
+    async def _look_why(self, worker: Worker, session: str, path: str) -> None:
+        """A node of this session is not there.  If the session is alive after that, it has gone too early."""
+        called = worker.recorder.now()
+        await worker.client.read(ROOT, fresh=True)
+        early = worker.client.session == session
+        # In the middle of an acquisition, perhaps: so by somebody who does nothing else.
+        looks = f"{worker.process}/looks"
+        worker.recorder.note(looks, GONE_EARLY, path, early, None, called, Status.OK)
+
     def _wishes(self, worker: Worker) -> list[tuple[str, str]]:
         return self._wished.setdefault(worker.client.name, [])
 
@@ -150,9 +180,31 @@ class Locks:
 
     def judge(self, recorded: History) -> Sequence[Judgement]:
         return [
-            judging.linearizable(judging.without(recorded, LEFT_BEHIND), Lock()),
-            judging.nothing_left_behind(recorded, LEFT_BEHIND),
+            judging.linearizable(judging.without(recorded, LEFT_BEHIND, GONE_EARLY), Lock()),
+            self._ephemerals(recorded),
         ]
+
+    def _ephemerals(self, recorded: History) -> Judgement:
+        """Each node was there as long as its session, and no longer."""
+        sentences = {
+            LEFT_BEHIND: "is still there, although its client was told that its session is over",
+            GONE_EARLY: "is gone, although its session is alive",
+        }
+        looked = [each for each in recorded if each.function in sentences]
+        found = [
+            Finding(each.function, (each.index,), (f"{each.argument} {sentences[each.function]}",))
+            for each in looked
+            if each.result
+        ]
+        reason = found[0].steps[0] if found else f"{len(looked)} nodes of lost sessions were looked for"
+        verdict = Verdict(
+            "ephemeral nodes live as long as their sessions",
+            Outcome.VIOLATED if found else Outcome.HOLDS,
+            reason,
+            findings=found,
+            steps=len(looked),
+        )
+        return Judgement("ephemerals", recorded, verdict)
 
 
 def _place(name: str) -> int:

@@ -28,15 +28,15 @@ class Register:
     def __init__(self) -> None:
         self._objects = Objects(f"{ROOT}/{self.name}", 400, _make)
         self._values = itertools.count(1)
-        self._last_read: dict[str, tuple[int, Stored]] = {}
-        """By client: what it read last, for the next compare-and-set."""
+        self._known: dict[str, tuple[int, Stored]] = {}
+        """By client: what it read or wrote last, for the next compare-and-set."""
 
     async def step(self, worker: Worker) -> None:
         number = await self._objects.present(worker)
         if number is None:
             return
         chance = worker.dice.random()
-        known = self._last_read.get(worker.client.name)
+        known = self._known.get(worker.client.name)
         if chance < 0.3:
             await self._read(worker, number, fresh=True)
         elif chance < 0.5:
@@ -58,13 +58,14 @@ class Register:
             stored = await worker.client.read(self._objects.path(number), fresh=fresh)
             if stored is None:
                 return Answer("absent")  # nothing that was ever written
-            self._last_read[worker.client.name] = (number, stored)
+            self._known[worker.client.name] = (number, stored)
             return Answer(int(stored.value), stored.seen)
 
         await worker.do("read" if fresh else judging.LOCAL_READ, None, number, read())
 
     async def _write(self, client: Client, number: int, value: int, version: int | None) -> Answer:
         stored = await client.write(self._objects.path(number), str(value), version)
+        self._known[client.name] = (number, stored)
         return Answer(None, stored.revision)
 
     def judge(self, recorded: History) -> Sequence[Judgement]:
