@@ -140,6 +140,17 @@ def test_what_surely_failed_and_what_was_not_answered_break_nothing() -> None:
     assert session_guarantees(failed).outcome is not Outcome.VIOLATED
 
 
+def test_what_was_refused_has_no_place_of_its_own() -> None:
+    """Two creations of one node: the second is told that it is there, at the same revision."""
+    told = numbered((0, "write", 4), (0, "write", 4))
+    first, second = told.operations
+    assert session_guarantees(told).outcome is Outcome.VIOLATED
+    for refused in (replace(second, error="NodeExists"), replace(second, result=False)):
+        assert session_guarantees(history([first, refused])).holds
+        behind = history([first, replace(refused, revision=3)])
+        assert [each.name for each in session_guarantees(behind).findings] == ["read-your-writes"]
+
+
 def test_too_many_writes_are_not_judged_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions_module, "MOST_WRITES", 1)
     verdict = session_guarantees(parsed("x=1 x=2 | x?2"))

@@ -42,7 +42,7 @@ def session_guarantees(
     history: History, which: Collection[Guarantee] = GUARANTEES, initial: object = None
 ) -> Verdict:
     """Were these kept?  One finding by revision for each that was not, and one by value if that shows
-    another. Every register begins with `initial`.
+    another.  Every register begins with `initial`.
 
     Raises MalformedInput for values that cannot be compared."""
     judged = f"session guarantees ({', '.join(each for each in GUARANTEES if each in which)})"
@@ -56,7 +56,7 @@ def session_guarantees(
     if findings:
         return Verdict(judged, Outcome.VIOLATED, findings=findings, steps=len(history))
     if answered and all(each.revision is not None for each in answered):
-        order = sorted(answered, key=lambda each: (each.revision or 0, each.function in READ_ONLY))
+        order = sorted(answered, key=lambda each: (each.revision or 0, _changed_nothing(each)))
     elif doubt:
         return Verdict(judged, Outcome.UNKNOWN, reason=doubt, steps=len(history))
     else:
@@ -76,13 +76,18 @@ def _wrong(piece: Registers, which: Collection[Guarantee]) -> Contradiction | No
     return seen if isinstance(seen, Contradiction) else None
 
 
+def _changed_nothing(operation: Operation) -> bool:
+    """It reads, or it was refused (with an error, or a compare-and-set with False): it only saw a state."""
+    return operation.function in READ_ONLY or operation.error is not None or operation.result is False
+
+
 def _by_revision(answered: Sequence[Operation], which: Collection[Guarantee]) -> Iterator[Finding]:
     """The first break of each guarantee."""
     highest: dict[tuple[Process, bool], tuple[int, Operation]] = {}
     """By session, the highest revision that it read, and the highest that it wrote, and where."""
     broken: set[Guarantee] = set()
     for operation in answered:
-        revision, reads = operation.revision, operation.function in READ_ONLY
+        revision, reads = operation.revision, _changed_nothing(operation)
         if revision is None:
             continue
         for guarantee, seen in AFTER[reads]:
