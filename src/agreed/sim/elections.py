@@ -51,9 +51,10 @@ class Elections:
             raise Broken("a vote before it is durable", told)
 
     def given(self, node: Node, raft: Raft) -> None:
-        """Its vote has changed in the last turn; its log has not, as nobody has appended in this term."""
+        """Its vote has changed in the last turn; and its log has not, unless who was elected has appended."""
         asked = self._asked.get((raft.vote or "", raft.term))
-        if asked is None or raft.vote == node.name or raft.leader is not None:
+        appended = raft.leader is not None or raft.log.last_term == raft.term
+        if asked is None or raft.vote == node.name or appended:
             return
         own = (raft.log.last_term, raft.log.last_index)
         if asked < own:

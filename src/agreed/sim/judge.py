@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from agreed.consensus.machine import Entry
+from agreed.consensus.machine import Entry, EntryKind
+from agreed.consensus.members import Members
 from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.invariants import ClusterInvariants, check
 from agreed.consensus.raft.leader import Leader
 from agreed.consensus.raft.raft import Raft
 from agreed.sim.elections import Elections
+from agreed.sim.freshness import watch_reads
 from agreed.sim.outcome import Broken
 from agreed.sim.sessions import Sessions
 from agreed.sim.truth import Truth, changes
@@ -78,6 +80,7 @@ class Judge:
         replica = node.replica
         self._seen.pop(node.name, None)
         self._applied[node.name] = (replica.applied, replica.store.revision)
+        watch_reads(node.name, replica.reads, lambda: self._committed)
 
     def wiped(self, node: Node) -> None:
         self._seen.pop(node.name, None)
@@ -134,6 +137,7 @@ class Judge:
             self.world.mark("truncated suffix")
             check(raft)
         if leads and led and last > last_before and term == term_before:
+            self._check_changes(node, raft, last_before)
             self.sessions.decided(node, raft.log.between(last_before + 1, last))
         if commit > self._committed:
             self._check_durable(node, raft, commit)
@@ -191,23 +195,45 @@ class Judge:
     def _compare_logs(self, raft: Raft) -> None:
         self.raft.check(raft, self._rafts())
 
-    def _check_durable(self, node: Node, raft: Raft, commit: int) -> None:
-        """Who says first that something is committed must be right: a quorum has it on disk."""
-        self._committed = commit
-        entry_term = raft.log.term(commit)
-        if entry_term is None or raft.log.members_index > commit:
+    def _check_changes(self, node: Node, raft: Raft, last_before: int) -> None:
+        """What a leader has appended in its last turn: one change of members at a time, and none before
+        something of its own term is committed (thesis 4.1)."""
+        log, role = raft.log, raft.role
+        if log.members_index <= last_before:
             return
-        members = raft.log.members
+        assert isinstance(role, Leader)
+        if raft.commit < role.term_began_at:
+            raise Broken("a change before its term has begun", f"{node.name} in {raft.term}: {log.members}")
+        open_ones = [
+            entry.index
+            for entry in log.between(raft.commit + 1, log.last_index)
+            if entry.kind is EntryKind.MEMBERS
+        ]
+        if len(open_ones) > 1:
+            raise Broken("two changes of members at once", f"{node.name} in {raft.term}: at {open_ones}")
+
+    def _check_durable(self, node: Node, raft: Raft, commit: int) -> None:
+        """Who says first that something is committed must be right: a quorum has it on disk, and of a joint
+        set a quorum of both."""
+        log, first = raft.log, max(self._committed, raft.log.base_index) + 1
+        self._committed = commit
+        for entry in log.between(first, commit):
+            if entry.kind is EntryKind.MEMBERS and log.members_at(entry.index).outgoing:
+                self._check_held(node, log.members_at(entry.index), entry.index, entry.term)
+        entry_term = log.term(commit)
+        if entry_term is not None and log.members_index <= commit:
+            self._check_held(node, log.members, commit, entry_term)
+
+    def _check_held(self, node: Node, members: Members, index: int, term: int) -> None:
         holding = set()
         for member in (*members.voters, *members.outgoing):
             other = self.cluster.nodes.get(member.name)
-            if other is None or not other.holds(member.identity, commit, entry_term):
-                continue
-            holding.add(member.name)
+            if other is not None and other.holds(member.identity, index, term):
+                holding.add(member.name)
         if not Quorum(members).has(holding):
             raise Broken(
                 "committed and not durable",
-                f"{node.name} commits {commit} of term {entry_term}, which is only on {sorted(holding)}",
+                f"{node.name} commits {index} of term {term}, which is only on {sorted(holding)}",
             )
 
     # --- what is applied ----------------------------------------------------------------------------------
