@@ -79,7 +79,7 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         lease_reads=lease_reads,
         drift_millionths=stream.pick([0, 500, DRIFT_KEPT]),
         linearizable_reads=stream.chance(350),
-        snapshot_entries=stream.pick([12, 30, 80, 10_000]),
+        snapshot_entries=stream.pick([4, 12, 30, 80, 10_000]),
         segment_bytes=stream.pick([2_048, 16_384, 65_536]),
         chunk_bytes=stream.pick([120, 700, 100_000]),
         session_ms=stream.pick([(1_500, 2_500), (2_000, 4_000)]),
@@ -136,11 +136,44 @@ class _Drawing:
                 most = min(most, seconds)
             for _ in range(1 + stream.below(most)):
                 found.append((stream.below(self._storm_ms), place, kind, way(stream)))
+        found += self._hunt(Stream(self._seed, self._profile, "faults", "hunt"), chances)
+        found += self._deaf_transfers(Stream(self._seed, self._profile, "faults", "deaf"), chances)
         found.sort(key=lambda each: each[:2])
         return tuple(
             Fault(number, at_ms, kind, target, lasting_ms, amount)
             for number, (at_ms, _, kind, (target, lasting_ms, amount)) in enumerate(found, 1)
         )
+
+    def _hunt(
+        self, stream: Stream, chances: dict[str, int]
+    ) -> list[tuple[int, int, FaultKind, tuple[str, int, int]]]:
+        """One leader after the other is cut off for a while: logs that leave each other, votes that come
+        late, and terms in which nobody gets far are rare without it."""
+        if not stream.chance(chances[NETWORK] // 2):
+            return []
+        pause_ms, found = stream.pick([300, 600, 900]), []
+        at_ms = stream.below(pause_ms)
+        while at_ms < self._storm_ms:
+            lasting_ms = stream.pick([120, 400, 800])
+            found.append((at_ms, 100, FaultKind.CUT, ("leader", lasting_ms, int(stream.chance(300)))))
+            if stream.chance(300):
+                found.append((at_ms, 101, FaultKind.CLOG, ("*>*", lasting_ms, stream.pick([20, 120, 300]))))
+            at_ms += pause_ms // 2 + stream.below(pause_ms)
+        return found
+
+    def _deaf_transfers(
+        self, stream: Stream, chances: dict[str, int]
+    ) -> list[tuple[int, int, FaultKind, tuple[str, int, int]]]:
+        """A leader hands over, and then hears nothing for a while: neither that it was heard nor that another
+        leads.  With leases that is when they count."""
+        if not stream.chance(chances[MEMBERS]):
+            return []
+        found: list[tuple[int, int, FaultKind, tuple[str, int, int]]] = []
+        for _ in range(1 + stream.below(3)):
+            at_ms = stream.below(self._storm_ms)
+            found.append((at_ms, 102, FaultKind.TRANSFER, ("", 0, 0)))
+            found.append((at_ms, 103, FaultKind.CUT_ONE_WAY, ("*>leader", stream.pick([100, 250, 500]), 0)))
+        return found
 
     def _node(self, stream: Stream) -> str:
         return stream.weighted([("leader", 3), ("follower", 2), (stream.pick(self._names), 3)])
