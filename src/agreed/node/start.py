@@ -162,6 +162,7 @@ class _Node:
             raft_config(config),
             clock.SystemDice(),
             now,
+            recovered.identity.identity,
         )
         replica = Replica(
             config.name,

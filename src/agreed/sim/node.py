@@ -228,7 +228,7 @@ class Node:
         local_ms = self.clock.monotonic_ms(now)
         raft = self.parts.raft(
             self.name, founders, recovered.ballot, mark, recovered.entries, raft_config(conditions),
-            self.world.stream("dice", self.name, self.boot), local_ms,
+            self.world.stream("dice", self.name, self.boot), local_ms, recovered.identity.identity,
         )  # fmt: skip
         self.replica = self.parts.replica(
             self.name, recovered.identity.identity, recovered.identity.life, settings(conditions), raft,
@@ -281,8 +281,12 @@ class Node:
             self.start()
 
     def wipe(self) -> None:
-        """Another machine with the same name, and nothing on its disk."""
+        """Another machine with the same name, and nothing on its disk.
+
+        It is started with `--join`, as the manual has it: a node that once founded a cluster on its own and
+        starts empty would found another one, and nobody would be there to contradict."""
         self.end("the machine is replaced", silently=True)
+        self.joining = True
         self.boot += 1
         self.disk = self._new_disk()
         self.refused = None

@@ -64,7 +64,7 @@ from agreed.consensus.raft.messages import (
 from agreed.consensus.raft.reads import ForwardedReads
 from agreed.consensus.raft.snapshots import IncomingSnapshot
 from agreed.consensus.raft.state import RaftState, Role
-from agreed.types import Index, Instant, NodeId, Term
+from agreed.types import Identity, Index, Instant, NodeId, Term
 
 
 class Raft(RaftState):
@@ -72,7 +72,9 @@ class Raft(RaftState):
 
     `members` are those it was told of at its first start; a snapshot `mark` (index 0 or None: there is none)
     and the entries of the log know better.  `ballot`, `mark` and `entries` are what lies on disk; entries
-    that the snapshot contains may be among them.  Raises CorruptData where they do not fit together.  """
+    that the snapshot contains may be among them.  `identity` is that of the data directory, by which a node
+    tells itself from one that had its name before; with 0 the name is enough.  Raises CorruptData where they
+    do not fit together.  """
 
     follower_role: ClassVar[type[Follower]] = Follower
     candidate_role: ClassVar[type[Candidate]] = Candidate
@@ -88,13 +90,14 @@ class Raft(RaftState):
         config: RaftConfig,
         dice: Dice,
         now: Instant,
+        identity: Identity = 0,
     ) -> None:
-        super().__init__(me, members, ballot, mark, entries, config, dice, now)
+        super().__init__(me, members, ballot, mark, entries, config, dice, now, identity)
         self.forwarded = ForwardedReads(self)
         self.incoming = IncomingSnapshot(self)
         self.role: Role = self.follower_role(self)
         self.reset_election()
-        if self.quorum.has({me}):
+        if self.promotable and self.quorum.has({me}):
             # Nobody else can lead, so there is nobody to wait for.
             self.election_deadline = self.wake = now
         self._events: dict[type, Callable[[Any], None]] = {

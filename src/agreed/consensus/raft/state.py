@@ -29,7 +29,7 @@ from agreed.consensus.machine import (
     Send,
     SnapshotMark,
 )
-from agreed.consensus.members import Members, MembersChange
+from agreed.consensus.members import Members, MembersChange, everybody
 from agreed.consensus.promises import Promises
 from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.config import RaftConfig
@@ -40,7 +40,7 @@ from agreed.consensus.raft.messages import (
     RequestVoteReply,
 )
 from agreed.errors import CorruptData
-from agreed.types import Index, Instant, NodeId, Term
+from agreed.types import Identity, Index, Instant, NodeId, Term
 
 LONG_AGO = -(1 << 60)
 """Before every instant a driver can name."""
@@ -115,8 +115,10 @@ class RaftState(ABC):
         config: RaftConfig,
         dice: Dice,
         now: Instant,
+        identity: Identity = 0,
     ) -> None:
         self.me = me
+        self.identity = identity
         self.config = config
         self.dice = dice
         self.now = now
@@ -135,8 +137,7 @@ class RaftState(ABC):
         self.commit: Index = mark.index
         self.leader: NodeId | None = None
         self.leads = False
-        self.quorum = Quorum(self.log.members)
-        self._members_seen = self.log.members
+        self._take_members(self.log.members)
 
         self.serial = 0
         """Of the newest save, taken or not."""
@@ -184,8 +185,14 @@ class RaftState(ABC):
 
     @property
     def promotable(self) -> bool:
-        """Whether we vote, and so may lead."""
-        return self.me in self.quorum.names
+        """Whether we vote, and so may lead.
+
+        We do not where our name stands for another identity: that was our predecessor.  The story: n1 founds
+        a cluster on its own, n2 and n3 join, n1 loses its disk and is replaced.  Until the new n1 has got the
+        log, all it knows of are the founders, and n1 was the only one: going by the name it would elect
+        itself, and acknowledge what the others never hear of.  The same holds for each set in the log from
+        the time before it was replaced."""
+        return self._promotable
 
     @property
     def commit_saved(self) -> Index:
@@ -324,9 +331,15 @@ class RaftState(ABC):
     def _notice_members(self) -> None:
         members = self.log.members
         if members is not self._members_seen:
-            self._members_seen = members
-            self.quorum = Quorum(members)
+            self._take_members(members)
             self.role.on_members()
+
+    def _take_members(self, members: Members) -> None:
+        self._members_seen = members
+        self.quorum = Quorum(members)
+        holder = everybody(members).get(self.me)
+        ours = holder is not None and (not self.identity or holder.identity in (0, self.identity))
+        self._promotable = ours and self.me in self.quorum.names
 
     # --- what is agreed ---
 
