@@ -48,6 +48,8 @@ class Sessions:
         self._front = front
         self._by_lease: dict[LeaseId, Client] = {}
         self._reported_at: Instant = replica.now
+        self._heard_and_left: list[LeaseId] = []
+        """They spoke since the last report, on connections that are gone by now."""
 
     def connect(self, client: Client, xid: int, request: object) -> None:
         assert isinstance(request, ConnectRequest)
@@ -193,6 +195,8 @@ class Sessions:
         """This connection is gone; its session may come again on another."""
         if self._by_lease.get(client.lease) is client:
             del self._by_lease[client.lease]
+            if client.heard_at >= self._reported_at or client.paused:
+                self._heard_and_left.append(client.lease)
 
     def lease_left(self, lease: LeaseId, reason: str) -> None:
         """The session is over or elsewhere: its connection here, if any, goes."""
@@ -202,5 +206,6 @@ class Sessions:
 
     def heard_since_last_report(self) -> list[LeaseId]:
         since, self._reported_at = self._reported_at, self._replica.now
+        left, self._heard_and_left = self._heard_and_left, []
         # Whom this node does not read from may be speaking all the time.
-        return [lease for lease, c in self._by_lease.items() if c.heard_at >= since or c.paused]
+        return left + [lease for lease, c in self._by_lease.items() if c.heard_at >= since or c.paused]
