@@ -9,6 +9,7 @@ All that it is told is held against the truth at once, and written down as a his
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from agreed.check.history import Status
@@ -52,7 +53,11 @@ SESSION_OVER = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode.CO
 
 
 class Client:
-    def __init__(self, cluster: Cluster, name: str, number: int) -> None:
+    """`only`: it never speaks with another node than this."""
+
+    def __init__(
+        self, cluster: Cluster, name: str, number: int, asks: Iterable[Ask], only: Node | None = None
+    ) -> None:
         self.cluster = cluster
         self.world = cluster.world
         self.name, self.number = name, 1_000 + number
@@ -73,13 +78,17 @@ class Client:
         self._wanted_ms = self.dice.between(low, high)
         self._connection = ClientConnection()
         self._asked: deque[tuple[int, Task | None, Request, int]] = deque()
-        self._asks = deque(ask for ask in cluster.plan.asks if ask.client == name)
+        self._only = only
+        self._asks = deque(asks)
         self._again: deque[tuple[Ask, int]] = deque()
         self._running: list[Task] = []
         self._most = cluster.plan.conditions.pipelined
         self._armed: dict[tuple[bytes, str], int] = {}
         self._heard_at = self._pinged_at = 0
         self._asleep_until = 0
+        self._stalled_until = 0
+        self._unread: list[bytes] = []
+        """What has come in while it stood still."""
         self._processes: list[str] = []
         self._process_count = 0
         self._preparing = number == 1
@@ -97,8 +106,7 @@ class Client:
         if self.world.now < self._asleep_until:
             self.world.at(self._asleep_until, self._connect)
             return
-        names = list(self.cluster.nodes)
-        node = self.cluster.nodes[self.dice.pick(names)]
+        node = self._only or self.dice.pick(list(self.cluster.nodes.values()))
         if not node.serving:
             self.world.later(self.dice.between(5, 60) * MS, self._connect)
             return
@@ -112,6 +120,7 @@ class Client:
         if link is not self.link:
             return
         self.link, self.established = None, False
+        self._unread.clear()
         self._asked.clear()
         running, self._running = self._running, []
         for task in running:
@@ -130,6 +139,11 @@ class Client:
         if self.gone:
             return
         now = self.world.now
+        if now < self._stalled_until:
+            self.world.at(self._stalled_until, self._look_after)
+            return
+        if self._unread:
+            self._read_on()
         patience_ms = self.ttl_ms * 2 // 3 if self.established else REPLY_WITHIN_MS
         if self.link is not None and now - self._heard_at > patience_ms * MS:
             self.world.mark("client left a silent server")
@@ -156,7 +170,7 @@ class Client:
     def _look(self, _: object = None, __: object = None) -> None:
         """Begin what is due, as much as may be under way at a time."""
         self._look_due = False
-        if not self.established or self.gone:
+        if not self.established or self.gone or self.world.now < self._stalled_until:
             return
         if self._preparing:
             if not self._running:
@@ -298,6 +312,9 @@ class Client:
         elif how == "sleep":
             self._asleep_until = self.world.now + (self.ttl_ms + self.dice.between(-300, 1_500)) * MS
             self.leave()
+        elif how == "stall":
+            # The process stands still, and its connection stays: a long pause of its garbage collector.
+            self._stalled_until = self.world.now + self.dice.between(self.ttl_ms // 2, self.ttl_ms + 300) * MS
         elif how == "vanish":
             self._forget_session()
             self.leave()
@@ -317,7 +334,8 @@ class Client:
 
     @property
     def at_rest(self) -> bool:
-        return self.gone or (self.established and not self._running and not self._asked and not self._again)
+        busy = self._running or self._asked or self._again or self._asks
+        return self.gone or (self.established and not busy)
 
     def standing(self) -> str:
         where = self.link.node.name if self.link else "nowhere"
@@ -328,6 +346,9 @@ class Client:
 
     def received(self, link: ClientLink, data: bytes) -> None:
         if link is not self.link:
+            return
+        if self.world.now < self._stalled_until:
+            self._unread.append(data)
             return
         self._heard_at = self.world.now
         try:
@@ -344,6 +365,15 @@ class Client:
                 self._answered(message)
             if self.link is not link:
                 return
+
+    def _read_on(self) -> None:
+        """It stands still no longer."""
+        unread, self._unread = self._unread, []
+        link = self.link
+        for data in unread:
+            if link is not None:
+                self.received(link, data)
+        self._heard_at = self.world.now
 
     def _connected(self, response: ConnectResponse) -> None:
         if response.timeout_ms == 0:

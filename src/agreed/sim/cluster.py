@@ -8,10 +8,14 @@ from agreed.sim.judge import Judge
 from agreed.sim.network import Network
 from agreed.sim.node import Node
 from agreed.sim.parts import Parts
-from agreed.sim.plan import Plan, client_names, node_names
+from agreed.sim.plan import Ask, Plan, client_names, node_names
 from agreed.sim.story import Story
 from agreed.sim.trace import Trace
 from agreed.sim.world import MS, World
+
+PROBED = 1_000_000
+PROBES_FROM = 40_000
+"""Above the numbers of all that a plan asks for, and of all its clients."""
 
 
 class Cluster:
@@ -43,7 +47,10 @@ class Cluster:
         self.ready = False
         """What clients work on has been made."""
         names = client_names(plan.clients)
-        self.clients = [Client(self, name, number) for number, name in enumerate(names, 1)]
+        self.clients = [
+            Client(self, name, number, [ask for ask in plan.asks if ask.client == name])
+            for number, name in enumerate(names, 1)
+        ]
 
     def add_node(self, name: str, *, joining: bool = False) -> Node:
         node: Node = self.parts.node(self, name, len(self.nodes) + 1, joining=joining)
@@ -63,6 +70,15 @@ class Cluster:
     def disturbed(self) -> None:
         """Something is wrong with a node or between nodes, or was until now."""
         self.disturbed_at = self.world.now
+
+    def probe(self) -> None:
+        """Every member has to serve somebody: a client for each, which speaks with no other node."""
+        for number, node in enumerate(self.members(), 1):
+            name = f"probe of {node.name}"
+            ask = Ask(PROBED + number, self.world.now // MS, name, "add", "a", attempts=100)
+            client = Client(self, name, PROBES_FROM + number, [ask], only=node)
+            self.clients.append(client)
+            client.begin()
 
     # --- locks --------------------------------------------------------------------------------------------
 

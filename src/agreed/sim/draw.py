@@ -14,7 +14,8 @@ from agreed.sim.workload import KEYS
 FUNCTIONS = (
     ("read", 10), ("write", 10), ("cas", 8), ("local read", 6), ("add", 6), ("members", 3),
     ("enqueue", 6), ("dequeue", 6), ("increment", 8), ("value", 3), ("acquire", 4), ("exchange", 4),
-    ("both", 3), ("watch", 5), ("claim", 2), ("move", 1), ("sleep", 1), ("vanish", 1), ("close", 1),
+    ("both", 3), ("watch", 5), ("claim", 2), ("move", 1), ("sleep", 1), ("stall", 1), ("vanish", 1),
+    ("close", 1),
 )  # fmt: skip
 
 NETWORK, PROCESSES, DISKS, CLOCKS, MEMBERS = "network", "processes", "disks", "clocks", "members"

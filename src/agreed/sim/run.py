@@ -5,8 +5,8 @@
     outcome = run(seed, plan=smaller)      a plan with something left out
 
 In the safety phase anything in the plan may happen, and nothing may be broken; progress is not asked for.
-Then all faults end, what is down comes up, and within bounded virtual time everybody must be answered and all
-nodes must be equal: that is the liveness phase.
+Then all faults end, what is down comes up, and within bounded virtual time everybody must be answered, every
+member must serve, and all must be equal: that is the liveness phase.
 """
 from __future__ import annotations
 
@@ -73,14 +73,20 @@ def _play(cluster: Cluster) -> None:
     faults.schedule()
     cluster.run(cluster.plan.storm_ms)
     faults.end()
-    deadline_ms = cluster.plan.storm_ms + AT_REST_WITHIN_MS
+    _come_to_rest(cluster, faults)
+    cluster.probe()
+    _come_to_rest(cluster, faults)
+    cluster.judge.final()
+
+
+def _come_to_rest(cluster: Cluster, faults: Faults) -> None:
+    deadline_ms = cluster.world.now // MS + AT_REST_WITHIN_MS
     while not _at_rest(cluster):
         now_ms = cluster.world.now // MS
         if now_ms >= deadline_ms:
             raise Broken("no rest after the storm", cluster.standing())
         faults.operators.look()
         cluster.run(now_ms + LOOKED_EVERY_MS)
-    cluster.judge.final()
 
 
 def _at_rest(cluster: Cluster) -> bool:

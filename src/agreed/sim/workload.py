@@ -307,6 +307,6 @@ JUDGED: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 """In which model's words each function goes into the history.  The others are only judged on the spot."""
 
-AWAY = ("move", "sleep", "vanish", "close")
-"""What a client may do instead: go to another node, be silent until its session is about to end, die and come
-back without its session, end its session."""
+AWAY = ("move", "sleep", "stall", "vanish", "close")
+"""What a client may do instead: go to another node, leave until its session is about to end, stand still for
+about so long, die and come back without its session, end its session."""
