@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 
@@ -83,3 +84,23 @@ def test_leadership_goes_where_it_is_sent_while_a_client_writes(tmp_path: Path) 
             wait_until(lambda name=name: cluster.leader() == name, f"{name} leads")
         writer.go_on()
         assert writer.missing(cluster.hosts) == []
+
+
+def test_a_founder_that_was_alone_and_lost_its_disk_does_not_elect_itself(tmp_path: Path) -> None:
+    """All that a replaced node knows at first are the founders; here it was the only one."""
+    with running(tmp_path, size=1) as cluster:
+        newcomers = [_grown(cluster), _grown(cluster)]
+        with client_of(cluster.hosts) as client:
+            client.create("/kept", b"by the others")
+        assert agreed(cluster, "transfer-leader", newcomers[0]).returncode == 0
+        wait_until(lambda: cluster.leader() == newcomers[0], "a newcomer leads")
+        cluster.kill("n1")
+        before = len(log_of(cluster, "n1"))
+        shutil.rmtree(cluster.places["n1"].data)
+        cluster.start("n1", join=True)
+        wait_until(lambda: agreed(cluster, "member", "replace", "n1").returncode == 0, "n1 is replaced")
+        wait_until(lambda: votes(cluster).get("n1") == "voter", "n1 votes")
+        cluster.wait_until_serving(DEADLINE_S, ["n1"])
+        assert "leads term" not in log_of(cluster, "n1")[before:]
+        with client_of(cluster.places["n1"].client_address) as client:
+            assert client.get("/kept")[0] == b"by the others"
