@@ -79,6 +79,20 @@ def test_a_learner_that_has_not_caught_up_is_not_promoted_but_may_be_removed() -
     assert node.replica.members.learners == ()
 
 
+def test_who_was_removed_is_not_added_again_in_the_place_of_its_successor() -> None:
+    """n2 was a member, is removed, and its successor, with an empty directory, has not called yet."""
+    node = Alone()
+    node.turn(STRANGER)
+    assert refusal(node, MemberAdd("n2")) is None
+    node.turn(STRANGER)  # it has not heard yet that it is a member
+    assert refusal(node, MemberRemove("n2")) is None
+    assert "n2 has not called yet" in (refusal(node, MemberAdd("n2")) or "")
+    node.turn(events.StrangerSeen("n2", 78, "127.0.0.1:7422", "127.0.0.1:2182"))
+    assert refusal(node, MemberAdd("n2")) is None
+    [learner] = node.replica.members.learners
+    assert learner.identity == 78
+
+
 def test_the_last_voter_is_not_removed() -> None:
     assert refusal(Alone(), MemberRemove("n1")) is not None
 

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agreed.consensus.machine import Answer, MembersChangeRequested, TransferRequested
-from agreed.consensus.members import AddLearner, Member, MembersChange, Promote, Remove, Replace
+from agreed.consensus.members import AddLearner, Member, Members, MembersChange, Promote, Remove, Replace
 from agreed.replica import events
 from agreed.replica.founding import all_members
 from agreed.store.results import Result
-from agreed.types import Instant, NodeId, Revision
+from agreed.types import Identity, Instant, NodeId, Revision
 from agreed.wire.peer.messages import (
     ChangeAnswer,
     ChangeAsked,
@@ -121,9 +121,25 @@ class Operators:
     def stranger_seen(self, event: events.StrangerSeen) -> None:
         """Only the last ones that called are remembered: anybody may call, and call himself anything."""
         self.strangers.pop(event.name, None)
+        if self._is_known(event.name, event.identity):
+            return  # a new member calls as a stranger until it has heard that it is none
         self.strangers[event.name] = Member(event.name, event.identity, event.address, event.client_address)
         if len(self.strangers) > MAX_STRANGERS:
             del self.strangers[next(iter(self.strangers))]
+
+    def joined(self, members: Members) -> None:
+        """Whoever is a member is no stranger any more, not even when it is removed one day.
+
+        The story: n4 joins, is removed, and comes back with an empty directory.  A leader that knew n4 by its
+        first identity added *that* one again, if it was asked before it had heard of the new one; and the
+        node that was there, with another identity, was refused by everybody."""
+        for member in all_members(members):
+            stranger = self.strangers.get(member.name)
+            if stranger is not None and stranger.identity == member.identity:
+                del self.strangers[member.name]
+
+    def _is_known(self, name: NodeId, identity: Identity) -> bool:
+        return any((m.name, m.identity) == (name, identity) for m in all_members(self._replica.members))
 
     def asked(self, event: events.OperatorAsked) -> None:
         request, ticket = event.request, event.ticket

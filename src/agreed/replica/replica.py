@@ -242,8 +242,7 @@ class Replica:
     def _consensus_effects(self) -> None:
         taken = self.machine.take()
         effects = self.effects
-        for send in taken.send:
-            effects.send.append((send.target, send.message))
+        effects.send += [(send.target, send.message) for send in taken.send]
         if taken.save is not None:
             effects.saves.append(taken.save)
         effects.load_chunks.extend(taken.load_chunks)
@@ -352,7 +351,7 @@ class Replica:
         else:
             self.applied = entry.index
             if entry.kind is EntryKind.MEMBERS:
-                self._members_changed(entry.index)
+                self._members_changed(self.machine.snapshot_mark(entry.index).members)
 
     def _apply_batch(self, batch: Batch) -> bool:
         """Whether a checkpoint was among the commands."""
@@ -409,8 +408,9 @@ class Replica:
         if isinstance(command, ExpireLease):
             self.zookeeper.sessions.lease_left(command.lease, "its session expired")
 
-    def _members_changed(self, index: Index) -> None:
-        if self._belonging.is_over(self.machine.snapshot_mark(index).members, self.machine.members):
+    def _members_changed(self, agreed: Members) -> None:
+        self.operators.joined(agreed)
+        if self._belonging.is_over(agreed, self.machine.members):
             self.stop_serving(f"{self.name} was removed from the cluster")
 
     def stop_serving(self, reason: str) -> None:
