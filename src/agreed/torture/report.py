@@ -38,7 +38,7 @@ def lines(report: Report) -> Iterator[str]:
     for judged in report.workloads.values():
         for each in judged.judgements:
             if each.verdict.findings:
-                yield plain.text(each.history, each.verdict)
+                yield _in_words(each) if each.records else plain.text(each.history, each.verdict)
     yield _in_one_word(report)
 
 
@@ -51,6 +51,12 @@ def _sentence(judgement: Judgement) -> str:
     verdict = judgement.verdict
     why = f" ({verdict.reason})" if verdict.reason else ""
     return f"{verdict.judged}: {verdict.outcome.value}{why}"
+
+
+def _in_words(judgement: Judgement) -> str:
+    """What is found of watches is about what reached the watchers, and no operation of the history."""
+    found = [f"{finding.name}\n    " + "\n    ".join(finding.steps) for finding in judgement.verdict.findings]
+    return "\n".join([f"{judgement.verdict.judged}: {judgement.verdict.outcome.value}", *found])
 
 
 def _in_one_word(report: Report) -> str:
@@ -72,6 +78,6 @@ def save(report: Report, directory: Path, draw_all: bool) -> None:
             if each.records:
                 told = b"".join(msgspec.json.encode(record) + b"\n" for record in each.records)
                 (directory / f"{stem}.records.jsonl").write_bytes(told)
-            if draw_all or each.verdict.findings:
+            if not each.records and (draw_all or each.verdict.findings):
                 page = html.page(each.history, each.verdict)
                 (directory / f"{stem}.html").write_text(page, encoding="utf-8")

@@ -3,6 +3,9 @@
 Some clients write: they create, change and delete a few nodes, with values that occur once.  The others
 watch, each in one of two ways (`watchers.py`).  The revision of a deletion is not in its answer, so it is
 done together with a change of a node beside it, at one revision, which tells it.
+
+What became of a write without an answer nobody knows, so its node is left alone from then on, and what its
+one-shot watches tell is not judged.
 """
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from collections.abc import Sequence
 
 from agreed.check.history import History, Operation, Status
 from agreed.check.verdict import Outcome, Verdict
-from agreed.check.watches import Write, one_shot, watches
+from agreed.check.watches import WatchFired, WatchSet, Write, one_shot, watches
 from agreed.torture import client as outcomes
-from agreed.torture.client import Refused
+from agreed.torture.client import Refused, Unanswered
 from agreed.torture.recorder import Answer
 from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.watchers import Asker, Follower
@@ -36,6 +39,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._values = itertools.count()
+        self._numbers = itertools.count(NODES)
+        self._paths = [f"{TREE}/{number}" for number in range(NODES)]
         self._followers: dict[str, Follower] = {}
         self._askers: dict[str, Asker] = {}
         self._ready = False
@@ -56,21 +61,27 @@ class Watch:
             await self._followers[client.name].step(worker.dice)
         else:
             if client.name not in self._askers:
-                self._askers[client.name] = Asker(client, TREE, _paths())
+                self._askers[client.name] = Asker(client, TREE, self._paths)
             await self._askers[client.name].step(worker.dice)
 
     async def last_look(self, worker: Worker) -> None:
         await worker.client.children(TREE, fresh=True)
 
     async def _write(self, worker: Worker, client: ZooKeeperClient) -> None:
-        path, value = worker.dice.choice(_paths()), str(next(self._values))
+        path, value = worker.dice.choice(self._paths), str(next(self._values))
         chance = worker.dice.random()
-        if chance < 0.6:
-            await worker.do("set", value, path, self._set(client, path, value))
-        elif chance < 0.8:
-            await worker.do("create", value, path, self._create(client, path, value))
-        else:
-            await worker.do("delete", None, path, self._delete(client, path))
+        try:
+            if chance < 0.6:
+                await worker.do("set", value, path, self._set(client, path, value))
+            elif chance < 0.8:
+                await worker.do("create", value, path, self._create(client, path, value))
+            else:
+                await worker.do("delete", None, path, self._delete(client, path))
+        except Unanswered:
+            # From now on nobody knows what is there: others go on with another node.
+            if path in self._paths:
+                self._paths[self._paths.index(path)] = f"{TREE}/{next(self._numbers)}"
+            raise
 
     async def _set(self, client: ZooKeeperClient, path: str, value: str) -> Answer:
         return Answer(None, (await client.write(path, value)).revision)
@@ -95,7 +106,13 @@ class Watch:
     def judge(self, recorded: History) -> Sequence[Judgement]:
         written = [write for each in recorded if (write := _written(each)) is not None]
         followed = [record for follower in self._followers.values() for record in follower.records]
-        asked = [record for asker in self._askers.values() for record in asker.records]
+        doubtful = {write.key for write in written if write.revision is None}
+        asked = [
+            record
+            for asker in self._askers.values()
+            for record in asker.records
+            if not (isinstance(record, WatchSet | WatchFired) and record.path in doubtful)
+        ]
         if any(follower.untold for follower in self._followers.values()):
             reason = "this server does not say at which revision an event happened"
             stream = Verdict("watches", Outcome.UNKNOWN, reason)
@@ -103,12 +120,8 @@ class Watch:
             stream = watches(followed, written, initial={})
         return [
             Judgement("persistent", recorded, stream, followed),
-            Judgement("one-shot", recorded, one_shot(asked, written), asked),
+            Judgement("one-shot", recorded, one_shot(asked, written, initial=()), asked),
         ]
-
-
-def _paths() -> list[str]:
-    return [f"{TREE}/{number}" for number in range(NODES)]
 
 
 def _written(operation: Operation) -> Write | None:

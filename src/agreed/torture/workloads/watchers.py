@@ -112,13 +112,13 @@ class Follower:
 
 
 class Asker:
-    """Watches some nodes, and the list of the children of `tree`."""
+    """Watches some nodes, and the list of the children of `tree`.  `paths` may change meanwhile."""
 
     def __init__(self, client: ZooKeeperClient, tree: str, paths: Sequence[str]) -> None:
         self.records: list[OneShotRecord] = []
         self._client = client
         self._tree = tree
-        self._paths = list(paths)
+        self._paths = paths
         self._set: dict[tuple[str, WatchOf], bool] = {}
         """Watches that are set; True: while there was no such node, so that it waits for a creation."""
         client.listener = self
