@@ -122,9 +122,10 @@ class Cluster:
         for node in self.nodes:
             if node.troubled or node.process is None or node.running:
                 continue
-            code = node.process.returncode
-            said = last_lines(node.log, 5)
-            self.ended_by_themselves.append(f"{node.name} ended by itself with code {code}:\n{said}")
+            if time.monotonic() > node.excused_until:
+                code = node.process.returncode
+                said = last_lines(node.log, 5)
+                self.ended_by_themselves.append(f"{node.name} ended by itself with code {code}:\n{said}")
             self.start(node)
 
     async def restart(self, node: Node, within_s: float = START_WITHIN_S) -> None:

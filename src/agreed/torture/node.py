@@ -28,6 +28,8 @@ class Node:
     joining: bool = False
     troubled: bool = False
     """A fault has this node's process in its hands; no other may touch it meanwhile."""
+    excused_until: float = 0.0
+    """By the monotonic clock.  Until then it may end over a fault that is over already."""
     lives: list[Path] = field(default_factory=list)
 
     @property

@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 
 from agreed.torture.faults.fault import Fault, Scene, named
 from agreed.torture.faults.shim import TRUE_TIME, DiskTrouble
 from agreed.torture.node import Node
+
+ENDS_WITHIN_S = 20.0
 
 STROBE_S = 1.2
 """libfaketime looks once a second what time it is to tell."""
@@ -71,6 +74,8 @@ class BadDisk:
 
     async def end(self) -> None:
         self._scene.shims.set_disk(self._node, DiskTrouble())
+        # It may have met the bad disk a moment ago, and not be done yet with ending over it.
+        self._node.excused_until = time.monotonic() + ENDS_WITHIN_S
         if not self._node.running:
             self._scene.cluster.start(self._node)
         self._node.troubled = False
