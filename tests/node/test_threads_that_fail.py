@@ -93,17 +93,21 @@ def test_saves_and_other_jobs_keep_their_order_and_survive(tmp_path: Path, by_ke
     wal.close()
 
 
-def test_a_sync_that_fails_in_the_kernel_stops_the_writer(tmp_path: Path) -> None:
+def test_a_sync_that_fails_in_the_kernel_stops_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wal = Wal.create(tmp_path, RealFiles(), 7)
 
-    class Failing(KernelSync):
-        def result(self) -> OSError | None:
-            assert super().result() is None
-            return OSError(5, "Input/output error")
-
-    kernel = Failing.make()
+    kernel = KernelSync.make()
     if kernel is None:
         pytest.skip("this kernel does not sync by itself")
+    synced = kernel.result
+
+    def failing() -> OSError | None:
+        assert synced() is None
+        return OSError(5, "Input/output error")
+
+    monkeypatch.setattr(kernel, "result", failing)
     told = heard_of(wal, kernel, lambda writer: writer.submit(save(1)), "failed")
     assert len(told) == 1
     assert "write or fdatasync failed: Input/output error" in told[0]

@@ -117,11 +117,6 @@ def expires_who_has_come_back(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(machine.HANDLERS, ExpireLease, expire_anyway)
 
 
-def expires_to_the_millisecond(patch: pytest.MonkeyPatch) -> None:
-    """The leader hears of a client's word one report later."""
-    patch.setattr("agreed.replica.upkeep.EXPIRY_GRACE_MS", 0)
-
-
 def keeps_its_clients_over_a_snapshot(patch: pytest.MonkeyPatch) -> None:
     """A store that jumps ahead has no events: who watched it has to come again."""
     right = ZooKeeperClients.drop_all
@@ -207,7 +202,6 @@ ALL: list[tuple[Mutant, int]] = [
     (writes_take_the_place_of_waiting_reads, 1),
     (takes_up_a_session_without_the_log, 0),
     (expires_who_has_come_back, 5),
-    (expires_to_the_millisecond, 5),
     (keeps_its_clients_over_a_snapshot, 5),
     (waits_for_what_the_snapshot_has_done, 6),
     (tells_events_after_replies, 0),
