@@ -144,10 +144,10 @@ def test_the_least_causal_order_serves_if_any_does(kind: Kind) -> None:
         assert possible_in_some_causal_order(each, kind) is causal(each, kind).holds
 
 
-HISTORIES = os.environ.get("AGREED_HISTORIES")
+HISTORIES = os.environ.get("JUDGED_HISTORIES")
 
 
-@pytest.mark.skipif(not HISTORIES, reason="AGREED_HISTORIES names no folder with histories to judge")
+@pytest.mark.skipif(not HISTORIES, reason="JUDGED_HISTORIES names no folder with histories to judge")
 def test_shared_litmus_histories_get_their_verdicts() -> None:
     lines = (Path(HISTORIES or "") / "causal" / "litmus.jsonl").read_text(encoding="utf-8").splitlines()
     judged = 0

@@ -152,10 +152,10 @@ def test_random_sets_are_judged_as_by_brute_force() -> None:
     assert min(outcomes.values()) > 25
 
 
-HISTORIES = os.environ.get("AGREED_HISTORIES")
+HISTORIES = os.environ.get("JUDGED_HISTORIES")
 
 
-@pytest.mark.skipif(not HISTORIES, reason="AGREED_HISTORIES names no folder with histories to judge")
+@pytest.mark.skipif(not HISTORIES, reason="JUDGED_HISTORIES names no folder with histories to judge")
 def test_the_shared_set_history_is_refused() -> None:
     """It adds pairs, and reads numbers."""
     path = Path(HISTORIES or "") / "elle-cli" / "jepsen" / "set_full.json"

@@ -21,7 +21,7 @@ COMMANDS = {
     "transfer-leader": ("agreed.cli.transfer", "Hand leadership over, say before maintenance."),
     "simulate": ("agreed.cli.simulate", "Break whole clusters in simulation, each from its seed."),
     "check": ("agreed.cli.check", "Judge a history: could what clients saw have happened?"),
-    "torture": ("agreed.cli.torture", "Break clusters of real processes, and judge what clients saw."),
+    "torture": ("agreed.cli.torture", "Break real clusters, and judge what clients saw."),
     "disk": ("agreed.cli.disk", "Look into a data directory."),
     "version": ("agreed.cli.version", "Print the version."),
 }

@@ -1,6 +1,6 @@
 """Other people's histories of transactions, with the verdicts that they expect.
 
-The folder is named by AGREED_HISTORIES; its files are not part of this project.
+The folder is named by JUDGED_HISTORIES; its files are not part of this project.
 """
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from agreed.check.transactions import Options, bank, list_append, long_fork, rw_
 from agreed.check.transactions.replay import problem
 from agreed.check.verdict import Outcome, Verdict
 
-FOLDER = os.environ.get("AGREED_HISTORIES")
+FOLDER = os.environ.get("JUDGED_HISTORIES")
 HISTORIES = Path(FOLDER or ".")
 
-pytestmark = pytest.mark.skipif(not FOLDER, reason="AGREED_HISTORIES names no folder with histories to judge")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="JUDGED_HISTORIES names no folder with histories to judge")
 
 CHECKERS = {"list-append": (list_append, "append"), "rw-register": (rw_register, "w")}
 VALID = {True: Outcome.HOLDS, False: Outcome.VIOLATED, "unknown": Outcome.UNKNOWN}
