@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from agreed.check.configurations import Path, Search
 from agreed.check.history import Operation
 from agreed.check.models.model import AnyModel
+from agreed.check.search import Search
 from agreed.check.timeline import Timeline
 from agreed.check.verdict import Finding, Witness
 from agreed.check.witness import witness
@@ -93,12 +93,9 @@ def _cut_off(model: AnyModel, timeline: Timeline, position: int, most_steps: int
 
 
 def _attempts(model: AnyModel, key: Hashable, search: Search) -> list[Witness]:
-    """One explanation of all that came before, for each state in which it can end."""
-    chosen: dict[Hashable, Path | None] = {}
-    for state, (*_, path) in zip(search.states_now(), search.frontier, strict=True):
-        if len(chosen) < MOST_ATTEMPTS:
-            chosen.setdefault(state, path)
-    return [witness(model, search.timeline, path, model.initial, key) for path in chosen.values()]
+    """Explanations of all that came before, each with another state at its end."""
+    ends = search.ends[:MOST_ATTEMPTS]
+    return [witness(model, search.timeline, path, model.initial, key) for _, (*_, path) in ends]
 
 
 def _steps(

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from agreed.check.configurations import Search
 from agreed.check.counterexample import finding
 from agreed.check.history import History, Operation
 from agreed.check.models.model import AnyModel
+from agreed.check.search import Search
 from agreed.check.timeline import Timeline
 from agreed.check.verdict import Budget, Finding, Outcome, Verdict, Witness
 from agreed.check.witness import witness
@@ -47,7 +47,7 @@ class _Part:
             next(self.turns)
         except StopIteration as end:
             if end.value:
-                path = self.search.frontier[0][-1]
+                _, (*_, path) = self.search.ends[0]
                 self.witness = witness(self.model, self.timeline, path, self.model.initial, self.key)
                 self.search.forget()
             return bool(end.value)

@@ -56,6 +56,8 @@ class Timeline:
         self.events = [~number if returns else number for _, returns, number in moments]
         self.returns = {~event: position for position, event in enumerate(self.events) if event < 0}
         """By operation: the position of its return, if it has one."""
+        self.last = self._last_returns()
+        """By class: the position after which none of it can take effect any more."""
         self.bits = self._slots()
         """By operation: the one bit of its slot, or 0 if it need not have happened."""
         self.end = self._end(model)
@@ -65,7 +67,7 @@ class Timeline:
         kind = self._numbers.get(effect)
         if kind is None:
             kind = self._numbers[effect] = len(self.samples)
-            self.samples.append(operation)
+            self.samples.append(model.prepared(operation))
             self.pure.append(model.reads_only(operation))
             self.crashes.append(0)
         return kind
@@ -76,6 +78,12 @@ class Timeline:
             if self.events[position] < 0 and not always[self.classes[~self.events[position]]]:
                 return position + 1
         return 0
+
+    def _last_returns(self) -> list[int]:
+        last = [-1] * len(self.samples)
+        for number, kind in enumerate(self.classes):
+            last[kind] = max(last[kind], self.returns.get(number, len(self.events)))
+        return last
 
     def _slots(self) -> list[int]:
         bits = [0] * len(self.operations)

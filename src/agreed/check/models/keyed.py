@@ -37,6 +37,9 @@ class Keyed(Model[Map]):
     def may_follow(self, first: Operation, second: Operation) -> bool:
         return first.key != second.key or self.model.may_follow(first, second)
 
+    def prepared(self, operation: Operation) -> Operation:
+        return self.model.prepared(operation)
+
     def always(self, operation: Operation) -> bool:
         return self.model.always(operation)
 

@@ -59,6 +59,10 @@ class Model(ABC, Generic[State]):
         (Asked of operations of different effect.)"""
         return False
 
+    def prepared(self, operation: Operation) -> Operation:
+        """The same operation in the form that is quickest to work with (a set for a long list)."""
+        return operation
+
     def always(self, operation: Operation) -> bool:
         """Whether it is possible in every state."""
         return False

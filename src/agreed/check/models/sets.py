@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import msgspec
+
 from agreed.check.history import Operation, Status
 from agreed.check.models.model import Model
 from agreed.check.models.values import Effect, elements, frozen, malformed, unknown_function
@@ -41,6 +43,8 @@ class Set(Model[State]):
             case "read" | "contains" if operation.status is not Status.OK or operation.result is None:
                 return None
             case "read":
+                if isinstance(operation.result, frozenset):
+                    return ("read", operation.result)
                 return ("read", frozenset(elements(operation, operation.result)))
             case "contains":
                 if not isinstance(operation.result, bool):
@@ -80,13 +84,18 @@ class Set(Model[State]):
                 follows = True
         return bool(follows)
 
+    def prepared(self, operation: Operation) -> Operation:
+        if operation.function != "read":
+            return operation
+        return msgspec.structs.replace(operation, result=frozenset(elements(operation, operation.result)))
+
     def always(self, operation: Operation) -> bool:
         return operation.function in ("add", "remove")
 
     def still_possible(self, state: State, read: Operation) -> bool:
         match self.effect(read):
             case ("read", all_of_them):
-                return state <= frozenset(all_of_them)
+                return bool(state <= all_of_them)
             case ("contains", element, False):
                 return element not in state
         return True
