@@ -63,10 +63,16 @@ class Return:
         """Effects tried, this time."""
         self.made = 0
         """Configurations made, this time."""
+        self._remembered_moves = 0
         self._memo = memo
         self._counts = counts
         self._involved = self._who_may_come_before()
         self._moves: dict[int, tuple[list[Change], list[Extra]]] = {}
+
+    @property
+    def kept(self) -> int:
+        """What it remembers, in configurations: as long as it stands, nobody else can let go of that."""
+        return (len(self._seen) + len(self._done) + self._remembered_moves) // 2
 
     def lead_on(self, before: Sequence[Configuration]) -> Generator[None, None, list[Configuration]]:
         """The configurations to which these lead and that nothing led to before; the slot of what returns is
@@ -151,6 +157,7 @@ class Return:
     def _moves_of(self, state: int) -> tuple[list[Change], list[Extra]]:
         if len(self._moves) == MOST_MOVES:
             self._moves.clear()
+            self._remembered_moves = 0
         changes: list[Change] = []
         extras: list[Extra] = []
         for kind, under_way in self.moment.changing.items():
@@ -172,6 +179,7 @@ class Return:
                 field, one = self._counts.field[kind], self._counts.one[kind]
                 extras.append((field, one, lost, self._fits(after), after, kind))
         self._moves[state] = changes, extras
+        self._remembered_moves += 1 + len(changes) + len(extras)
         return changes, extras
 
     def _who_may_come_before(self) -> Container[int]:

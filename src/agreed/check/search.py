@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Hashable, Sequence
 
-from agreed.check.configurations import Configuration, Return
+from agreed.check.configurations import QUANTUM, Configuration, Return
 from agreed.check.memo import Memo
 from agreed.check.models.model import AnyModel
 from agreed.check.moments import Counts, moments
@@ -62,6 +62,7 @@ class Search:
         self._steps = 0
         self._made = 0
         self._tidy_at = TIDY_AFTER
+        self._pause_at = QUANTUM
 
     @property
     def looks_ahead(self) -> bool:
@@ -76,7 +77,8 @@ class Search:
     @property
     def kept(self) -> int:
         """What is in memory, in configurations of about 400 bytes."""
-        return self._made + (self._now.made if self._now else 0) + self._memo.kept
+        returns = sum(each.kept for each in self._returns)
+        return self._made + (self._now.made if self._now else 0) + returns + self._memo.kept
 
     def forget(self) -> None:
         """Lets go of everything but `steps`; the search cannot go on."""
@@ -104,6 +106,9 @@ class Search:
             self._steps += self._now.steps
             self._made += self._now.made
             self._now = None
+            if self._steps >= self._pause_at:  # many short ways are as long as one
+                self._pause_at = self._steps + QUANTUM
+                yield
             if after:
                 self._waiting.append((place + 1, sorted(after, key=_by_use)))
             self._leave_behind()
