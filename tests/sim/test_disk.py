@@ -1,4 +1,5 @@
-"""What a disk in memory keeps when a sync fails and the kernel forgets that it still had to write."""
+"""What a disk in memory keeps: when a sync fails and the kernel forgets that it still had to write, and when two
+threads work on one directory."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -82,3 +83,40 @@ def test_what_was_cut_off_later_does_not_come_back() -> None:
     file.fsync()
     interrupted_in_the_middle_of_a_write(disk)
     assert seen(disk, 2 * PAGE, 9) in (b"", bytes(9))
+
+
+def a_file_made_aside_and_renamed(disk: Disk) -> None:
+    file = disk.create(FILE.with_name("aside"))
+    file.write(0, b"whole")
+    file.fsync()
+    disk.rename(FILE.with_name("aside"), FILE)
+    disk.fsync_directory(FILE.parent)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_name_is_not_made_durable_by_another_thread_before_the_content_it_was_given_for(seed: int) -> None:
+    disk = Disk(Stream(seed))
+    disk.begin()
+    a_file_made_aside_and_renamed(disk)
+    disk.leave()
+    other = disk.begin()
+    disk.fsync_directory(FILE.parent)
+    disk.leave()
+    disk.finish(other)
+    disk.interrupt()
+    assert FILE.name not in disk.names(FILE.parent) or seen(disk, 0, 5) == b"whole"
+
+
+def test_what_a_job_named_is_durable_when_both_have_ended() -> None:
+    disk = Disk(Stream(1))
+    job = disk.begin()
+    a_file_made_aside_and_renamed(disk)
+    disk.leave()
+    other = disk.begin()
+    disk.fsync_directory(FILE.parent)
+    disk.leave()
+    disk.finish(other)
+    disk.finish(job)
+    disk.interrupt()
+    disk.lose_power()
+    assert seen(disk, 0, 5) == b"whole"

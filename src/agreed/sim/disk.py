@@ -338,13 +338,21 @@ class Disk:
         if inode is not None:
             inode.sync(number)
             return
-        done = 0
+        left = []
         for change in self.unsynced_names:
-            if change.number > number:
-                break
-            change.apply(self.names_durable)
-            done += 1
-        del self.unsynced_names[:done]
+            if change.number > number or self._under_way(change.number):
+                left.append(change)
+            else:
+                change.apply(self.names_durable)
+        self.unsynced_names = left
+
+    def _under_way(self, number: int) -> bool:
+        """Whether a job that has not ended did this: then it may not have happened yet.
+
+        One thread syncs the directory while the other is about to rename a file there.  Were the new name
+        durable with that, and the job of the other one then interrupted before the sync of its file, an empty
+        file would have a name that is given to synced ones only."""
+        return any(job.first <= number <= job.last for job in self._running)
 
     def _inodes(self) -> list[Inode]:
         found = [*self.names_seen.values(), *self.names_durable.values()]
