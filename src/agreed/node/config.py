@@ -242,6 +242,14 @@ class Config:
         "which spares the cluster a third of its work. If a follower that is needed stops, writes wait "
         "this much longer for a moment. 0: everybody is sent everything at once.",
     )
+    busy_poll_us: int = knob(
+        a_number(0, 10_000),
+        500,
+        "µs",
+        "For how long after a lone small write the node looks again and again before it sleeps, offering "
+        "the processor to others each time: such a write takes a third less. It costs this much processor "
+        "time per lone write at most. 0: sleep at once.",
+    )
     lease_reads: bool = knob(
         a_switch,
         False,

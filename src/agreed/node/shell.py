@@ -30,6 +30,7 @@ from agreed.disk.snapshot_work import SnapshotWork
 from agreed.disk.snapshots import SnapshotFile
 from agreed.errors import CorruptData, DiskFailed
 from agreed.node import clock
+from agreed.node.busy_poll import BusyPoll
 from agreed.node.dial import Peers
 from agreed.node.listen import ClientProtocol, PeerProtocol
 from agreed.node.writer import Writer
@@ -45,6 +46,9 @@ EXIT_BUG = 70
 
 FAREWELL_S = 5.0
 """How long one still speaks with a member that was removed (`replica/acquaintances.py` tells why)."""
+
+LONE_BYTES = 1_000
+"""Of the entries of a save that is taken for a lone write: those of many clients at once are longer."""
 
 RESTORE_PAUSE_S = 0.0005
 """Between two pieces of a snapshot that is taken over: heartbeats are answered meanwhile."""
@@ -66,6 +70,7 @@ class Shell:
         boot: int,
         addresses: dict[NodeId, str],
         connection_limits: tuple[int, int],
+        busy_poll_us: int,
         log: Callable[[str, str], None],
     ) -> None:
         self.replica = replica
@@ -91,6 +96,7 @@ class Shell:
         self._turn_due = self._ended = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at: Instant = 0
+        self._busy_poll = BusyPoll(self._loop.call_soon, busy_poll_us)
         self._peers = Peers(self, log)
         self._writer = Writer(
             recovered.wal, self._saved, self._disk_failed, self._crash, KernelSync.make()
@@ -154,6 +160,8 @@ class Shell:
             send(target, message)
         for save in effects.saves:
             self._writer.submit(save)
+            if sum([len(entry.payload) for entry in save.entries]) <= LONE_BYTES:
+                self._busy_poll.expect()
         clients = self._clients
         for identifier, data in effects.write:
             client = clients.get(identifier)

@@ -186,6 +186,7 @@ class _Node:
             self._boot,
             addresses,
             (config.max_connections, config.max_connections_per_ip),
+            config.busy_poll_us,
             self._write_log,
         )
         self._front = shell

@@ -1,0 +1,56 @@
+"""Looks again for a moment before the process sleeps, while a lone write is under way.
+
+A write that is alone waits for others all the time: the leader for a follower, the follower for its disk, the
+client for the leader.  Each of these waits is a few hundred microseconds, and whoever sleeps through it wakes
+up late: the processor has gone to rest (in a virtual machine: it was given back to the host), and what it
+knew of the program is gone from its caches.  Measured, that is a quarter to a third of the time of the write.
+So the loop goes round without sleeping, for a bounded time, and between two looks it offers the processor to
+whoever wants it.
+
+    poll = BusyPoll(loop.call_soon, 500)
+    poll.expect()           something comes soon: look for it for 500 microseconds from now on
+
+When much is under way nobody calls `expect`: there is always something to do then, and looking for more takes
+time from those who do it.  Nothing depends on any of this but how soon a node notices what has come.
+
+The name is that of the kernel's own way of doing it for sockets (`net.core.busy_poll`, SO_BUSY_POLL in
+socket(7)).
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import perf_counter_ns
+
+
+class BusyPoll:
+    """Of one event loop."""
+
+    def __init__(
+        self,
+        call_soon: Callable[[Callable[[], None]], object],
+        microseconds: int,
+        clock_ns: Callable[[], int] = perf_counter_ns,
+        give_way: Callable[[], object] = os.sched_yield,
+    ) -> None:
+        """0 microseconds: never.  `call_soon` makes the loop go round once more without waiting."""
+        self._call_soon = call_soon
+        self._nanoseconds = microseconds * 1_000
+        self._clock_ns = clock_ns
+        self._give_way = give_way
+        self._until = 0
+        self._looks = False
+
+    def expect(self) -> None:
+        self._until = self._clock_ns() + self._nanoseconds
+        if not self._looks and self._nanoseconds:
+            self._looks = True
+            self._call_soon(self._look)
+
+    def _look(self) -> None:
+        """Called again by each round of the loop, after whatever has come."""
+        if self._clock_ns() < self._until:
+            self._give_way()
+            self._call_soon(self._look)
+        else:
+            self._looks = False
