@@ -1,13 +1,12 @@
-"""The same campaign on a Dask cluster: the same account, and a worker that dies is told by its seed.
-
-`distributed` is an extra (`pip install agreed[dask]`) and no part of what the tests install.
-"""
+"""The same campaign on a Dask cluster: the same account, and a worker that dies is told by its seed."""
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
+import distributed
 import pytest
 
 from agreed.cli import simulate_dask
@@ -16,18 +15,9 @@ from agreed.errors import ConfigurationError
 from agreed.sim.campaign import WORKER_DIED, Campaign, jobs
 from tests.cli import fake_player
 
-try:
-    import distributed
-except ImportError:
-    distributed = None
-
-needs_dask = pytest.mark.skipif(distributed is None, reason="distributed is not installed (the extra `dask`)")
-
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    import dask
-
     # The workers are other processes, and find the players of these tests where pytest has found them.
     root = str(Path(__file__).resolve().parents[2])
     dask.config.set({"distributed.scheduler.allowed-failures": 0})
@@ -47,7 +37,6 @@ def played_at(address: str, player: str, seeds: int, failures_most: int | None) 
     return campaign
 
 
-@needs_dask
 @pytest.mark.parametrize(("player", "failures_most"), [("good", 1), ("some_fail", 2)])
 def test_the_account_is_that_of_one_process(address: str, player: str, failures_most: int) -> None:
     there = played_at(address, player, 24, failures_most)
@@ -59,13 +48,11 @@ def test_the_account_is_that_of_one_process(address: str, player: str, failures_
     assert there.coverage.report() == here.coverage.report()
 
 
-@needs_dask
 def test_a_worker_that_dies_is_told_by_its_seed(address: str) -> None:
     campaign = played_at(address, "some_die", fake_player.KILLS + 1, None)
     assert (fake_player.KILLS, WORKER_DIED) in [(played.seed, played.failure) for played in campaign.failed]
 
 
-@needs_dask
 def test_other_code_on_the_workers_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     here = simulate_dask.code_hash()
     monkeypatch.setattr(simulate_dask, "is_ours", lambda its_hash: its_hash != here)
@@ -73,7 +60,6 @@ def test_other_code_on_the_workers_is_refused(address: str, monkeypatch: pytest.
         DaskPool(address).__enter__()
 
 
-@needs_dask
 def test_an_address_at_which_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate_dask, "CONNECT_SECONDS", 0.5)
     with pytest.raises(NoCluster, match="no Dask scheduler answers"):

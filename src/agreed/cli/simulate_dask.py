@@ -46,7 +46,7 @@ class DaskPool:
         self._name = name
         self._distributed: Any = distributed
         try:
-            self._client: Any = distributed.Client(address, timeout=CONNECT_SECONDS)
+            self._client: Any = self._distributed.Client(address, timeout=CONNECT_SECONDS)
         except (OSError, ValueError) as error:
             raise NoCluster(f"no Dask scheduler answers at {address}: {error}") from error
         self._under_way: dict[Any, Job] = {}
