@@ -3,6 +3,7 @@
     agreed torture --minutes 5                               five nodes of ours, all workloads, all faults
     agreed torture --workload register --faults kill,pause   only these
     agreed torture --against zookeeper --nodes 3             the same work on a real ZooKeeper
+    agreed torture --network namespaces                      packets are lost, and not held back (as root)
     agreed torture --seed 7 --out results --html             histories and pages are kept in `results`
 
 Ends with 0 if every promise was kept, 1 if one was broken or a node misbehaved, 2 if it was misused, and 3 if
@@ -22,7 +23,7 @@ from agreed.cli.exits import NO_ANSWER, REFUSED
 from agreed.errors import ConfigurationError
 from agreed.torture.faults.nemesis import FAULTS
 from agreed.torture.report import lines, save
-from agreed.torture.run import Plan, Report, run
+from agreed.torture.run import NETWORKS, Plan, Report, run
 from agreed.torture.systems.agreed import SERVE, Agreed
 from agreed.torture.systems.system import System
 from agreed.torture.systems.table import SYSTEMS
@@ -112,6 +113,13 @@ def torture(plan: Plan, keep: Path | None, draw_all: bool) -> int:
     type=click.Choice(list(SYSTEMS)),
     help="Which system; a real ZooKeeper or etcd must be installed.",
 )
+@click.option(
+    "--network",
+    default=NETWORKS[0],
+    show_default=True,
+    type=click.Choice(NETWORKS),
+    help="What is between nodes: relays of ours, or network namespaces (Linux, root).",
+)
 @click.option("--seed", type=int, help="Of all that is drawn (default: a fresh one, which is told).")
 @click.option("--out", metavar="DIRECTORY", type=click.Path(path_type=Path), help="Keep the histories here.")
 @click.option("--html", "draw_all", is_flag=True, help="Draw every history, not only what does not hold.")
@@ -126,6 +134,7 @@ def command(
     workload: tuple[str, ...],
     faults: tuple[str, ...],
     against: str,
+    network: str,
     seed: int | None,
     out: Path | None,
     draw_all: bool,
@@ -133,7 +142,7 @@ def command(
 ) -> None:
     """Start a cluster of real processes, break it while clients work, and judge what they saw.
 
-    Nothing but processes that were started here is touched, and everything is on loopback.
+    Nothing but processes that were started here is touched, and nothing leaves this machine.
     """
     if server is not None and against != "agreed":
         raise ConfigurationError("--server: replaces `agreed serve`, so it needs --against agreed")
@@ -150,5 +159,6 @@ def command(
         faults=kinds,
         seed=secrets.randbelow(1 << 32) if seed is None else seed,
         directory=directory,
+        network=network,
     )
     click.get_current_context().exit(torture(plan, out, draw_all))

@@ -6,7 +6,7 @@
         await cluster.heal()              every node runs again and serves
 
 Clients call from a `place` ("c1", "c2"), so that clients too can be cut off from some nodes and not from
-others.  All of it is on loopback.
+others.  All of it is on this machine.
 """
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agreed.torture.network import Network
+from agreed.torture.address import Address
+from agreed.torture.network import Links, Network
 from agreed.torture.node import Node
 from agreed.torture.processes import NotServing, ServerProcess, free_ports, last_lines
 from agreed.torture.systems.system import System
@@ -37,24 +38,21 @@ class Cluster:
         system: System,
         size: int,
         directory: Path,
-        network: Network,
+        network: Links,
         environment: Callable[[Node], Mapping[str, str]] = lambda node: {},
     ) -> None:
         self.system = system
         self.network = network
-        self.nodes = [_node(number, directory / f"n{number}") for number in range(1, size + 1)]
+        self.nodes = [_node(number, directory / f"n{number}", network) for number in range(1, size + 1)]
         self.ended_by_themselves: list[str] = []
         """A sentence for each process that ended although nobody had asked it to."""
         self._environment = environment
 
     async def __aenter__(self) -> Self:
-        who = self.system.who(self.nodes)
-        for node in self.nodes:
-            for front, port in self.system.peer_fronts(node):
-                await self.network.open_front(node.name, front, port, who=who)
-            for place, front in node.client_fronts.items():
-                await self.network.open_front(node.name, front, node.client_port, source=place)
+        await self.network.open()
         try:
+            if isinstance(self.network, Network):
+                await self._open_fronts(self.network)
             for node in self.nodes:
                 self.start(node)
             await self.wait_until_serving(self.nodes, START_WITHIN_S)
@@ -62,6 +60,14 @@ class Cluster:
             await self.stop()
             raise
         return self
+
+    async def _open_fronts(self, network: Network) -> None:
+        who = self.system.who(self.nodes)
+        for node in self.nodes:
+            for front, port in self.system.peer_fronts(node):
+                await network.open_front(node.name, front, port, who=who)
+            for place, front in node.client_fronts.items():
+                await network.open_front(node.name, front, node.client_port, source=place)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -84,14 +90,15 @@ class Cluster:
         assert not node.running, f"{node.name} runs already"
         node.directory.mkdir(parents=True, exist_ok=True)
         node.process = ServerProcess(
-            self.system.command(node, self.nodes),
+            self.network.inside(node.name, self.system.command(node, self.nodes)),
             output=node.log,
             environment=self._environment(node),
         )
 
-    def ports(self, place: str) -> list[int]:
+    def addresses(self, place: str) -> list[Address]:
         """Where clients at this place reach the nodes."""
-        return [node.client_fronts[place] for node in self.nodes]
+        source = self.network.source(place)
+        return [Address(node.host, node.client_fronts[place], source) for node in self.nodes]
 
     async def leader(self) -> Node | None:
         """A node which says that it leads."""
@@ -133,11 +140,15 @@ class Cluster:
         await self.wait_until_serving([node], within_s)
 
 
-def _node(number: int, directory: Path) -> Node:
-    client, peer, election, peer_front, election_front, *fronts = free_ports(5 + len(PLACES))
+def _node(number: int, directory: Path, network: Links) -> Node:
+    name = f"n{number}"
+    client, peer, election = free_ports(3)
+    peer_front, election_front, *fronts = (
+        free_ports(2 + len(PLACES)) if network.relayed else [peer, election, *(client for _ in PLACES)]
+    )
     return Node(
         number,
-        f"n{number}",
+        name,
         directory,
         client,
         peer,
@@ -145,6 +156,7 @@ def _node(number: int, directory: Path) -> Node:
         peer_front,
         election_front,
         dict(zip(PLACES, fronts, strict=True)),
+        network.host(name),
     )
 
 

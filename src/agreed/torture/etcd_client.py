@@ -18,8 +18,8 @@ from typing import Any, Final
 import msgspec
 
 from agreed.torture import client as outcomes
+from agreed.torture.address import Address
 from agreed.torture.client import Created, Listing, NotAsked, Refused, Stored, Unanswered
-from agreed.torture.processes import LOOPBACK
 
 ANSWER_WITHIN_S: Final = 5.0
 CONNECT_WITHIN_S: Final = 1.5
@@ -59,12 +59,18 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     return whole
 
 
-async def ask(port: int, path: str, body: Json, within_s: float = ANSWER_WITHIN_S) -> Json | None:
+async def _connected(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(
+        address.host, address.port, limit=LINE_BYTES_MAX, local_addr=address.caller
+    )
+
+
+async def ask(address: Address, path: str, body: Json, within_s: float = ANSWER_WITHIN_S) -> Json | None:
     """One question on a connection of its own; None: no answer."""
     writer = None
     try:
         async with asyncio.timeout(within_s):
-            reader, writer = await asyncio.open_connection(LOOPBACK, port, limit=LINE_BYTES_MAX)
+            reader, writer = await _connected(address)
             return await post(reader, writer, path, body)
     except (OSError, TimeoutError, EOFError, ValueError, Unanswered):
         return None
@@ -89,9 +95,9 @@ def below(path: str) -> Json:
 class EtcdClient:
     """Implements `client.Client`, but for what needs ZooKeeper (sequential and ephemeral nodes)."""
 
-    def __init__(self, name: str, ports: Sequence[int], dice: random.Random) -> None:
+    def __init__(self, name: str, addresses: Sequence[Address], dice: random.Random) -> None:
         self.name = name
-        self._ports = list(ports)
+        self._addresses = list(addresses)
         self._dice = dice
         self._connections = 0
         self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -116,8 +122,7 @@ class EtcdClient:
         if self._open is None:
             try:
                 async with asyncio.timeout(CONNECT_WITHIN_S):
-                    port = self._dice.choice(self._ports)
-                    self._open = await asyncio.open_connection(LOOPBACK, port, limit=LINE_BYTES_MAX)
+                    self._open = await _connected(self._dice.choice(self._addresses))
             except (OSError, TimeoutError):
                 raise NotAsked("no connection to any server") from None
             self._connections += 1

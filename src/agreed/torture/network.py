@@ -13,16 +13,17 @@ A rule is about directions: (n1, n2) is what n1 says to n2, over whichever conne
 direction is cut if any rule cuts it.  A connection comes about only where both directions are open, and a
 process that dies behind a cut is noticed when the cut is over.
 
-Nothing here needs root.  What it cannot do is to lose single packets: a relay begins where TCP ends.
+Nothing here needs root.  What it cannot do is to lose single packets: a relay begins where TCP ends
+(`namespaces.py` can, where we are root).
 """
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from agreed.torture.processes import LOOPBACK
 
@@ -66,6 +67,42 @@ class Rule:
     reset: bool = False
 
 
+class Links(Protocol):
+    """What stands between nodes, and between them and their clients: relays, or namespaces of the kernel.
+
+    `relayed`: nodes are called at fronts of ours (`Network.open_front`).  `missing`: by fault, why it cannot
+    be played here."""
+
+    relayed: bool
+    missing: Mapping[str, str]
+
+    def host(self, name: str) -> str:
+        """The address of this node."""
+        ...
+
+    def source(self, place: str) -> str | None:
+        """The address from which clients at this place call; None: whichever."""
+        ...
+
+    def inside(self, name: str, command: Sequence[str]) -> list[str]:
+        """The command that runs `command` where this node is."""
+        ...
+
+    async def open(self) -> None:
+        """Before any node is started.  Raises `NotServing` where it cannot be done."""
+        ...
+
+    async def close(self) -> None:
+        """After all nodes have ended."""
+        ...
+
+    def add(self, rule: Rule) -> None: ...
+
+    def remove(self, rule: Rule) -> None:
+        """No error if it is gone already."""
+        ...
+
+
 @dataclass
 class _Way:
     """One direction between two names, as all rules together make it."""
@@ -102,13 +139,29 @@ class _Way:
 
 
 class Network:
-    """The rules in force, and the directions they are about.  `dice`: for jitter and loss."""
+    """Implements `Links` with relays: the rules in force, and the directions they are about.  `dice`: for
+    jitter and loss."""
+
+    relayed = True
+    missing: Mapping[str, str] = {}
 
     def __init__(self, dice: random.Random) -> None:
         self.dice = dice
         self._rules: list[Rule] = []
         self._ways: dict[Direction, _Way] = {}
         self._fronts: list[Front] = []
+
+    def host(self, name: str) -> str:
+        return LOOPBACK
+
+    def source(self, place: str) -> str | None:
+        return None
+
+    def inside(self, name: str, command: Sequence[str]) -> list[str]:
+        return list(command)
+
+    async def open(self) -> None:
+        """Fronts are opened one by one."""
 
     def add(self, rule: Rule) -> None:
         self._rules.append(rule)

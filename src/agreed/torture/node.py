@@ -1,14 +1,16 @@
 """One node of whichever system: its name, its ports and the fronts before them, its directory, its process.
 
 Each of a node's real ports has fronts before it (`network.py`): others are told a front's port, and only the
-network knows the real one.  `joining`: at its next start it asks to be taken into a cluster that runs.
+network knows the real one.  Where a node has an address of its own (`namespaces.py`), its fronts are its real
+ports.  `joining`: at its next start it asks to be taken into a cluster that runs.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agreed.torture.processes import ServerProcess
+from agreed.torture.address import Address
+from agreed.torture.processes import LOOPBACK, ServerProcess
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Node:
     peer_front: int
     election_front: int
     client_fronts: dict[str, int]
+    host: str = LOOPBACK
     process: ServerProcess | None = None
     joining: bool = False
     troubled: bool = False
@@ -31,6 +34,11 @@ class Node:
     excused_until: float = 0.0
     """By the monotonic clock.  Until then it may end over a fault that is over already."""
     lives: list[Path] = field(default_factory=list)
+
+    @property
+    def client_address(self) -> Address:
+        """For whoever is to be cut off by nobody."""
+        return Address(self.host, self.client_port)
 
     @property
     def data(self) -> Path:

@@ -27,7 +27,8 @@ from agreed.torture.client import Client
 from agreed.torture.clusters import PLACES, Cluster
 from agreed.torture.faults.nemesis import Nemesis, Tell
 from agreed.torture.faults.shim import Shims, build
-from agreed.torture.network import Network
+from agreed.torture.namespaces import Namespaces
+from agreed.torture.network import Links, Network
 from agreed.torture.processes import NotServing
 from agreed.torture.recorder import Clock, Recorder
 from agreed.torture.systems.system import System
@@ -40,10 +41,14 @@ LAST_LOOK_WITHIN_S = 60.0
 SAME_WITHIN_S = 30.0
 TRY_AGAIN_S = 0.2
 
+NETWORKS = ("relays", "namespaces")
+"""What stands between nodes: `network.py`, `namespaces.py`."""
+
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done.  `workloads` and `faults` by name; `seconds` is the time of work."""
+    """What is to be done.  `workloads` and `faults` by name; `seconds` is the time of work; `network` one of
+    NETWORKS."""
 
     system: System
     nodes: int
@@ -52,6 +57,7 @@ class Plan:
     faults: Sequence[str]
     seed: int
     directory: Path
+    network: str = "relays"
 
 
 @dataclass
@@ -99,10 +105,8 @@ class _Run:
         self._plan = plan
         self._tell = tell
         self._clock = Clock()
-        self._network = Network(self._dice("network"))
-        self._shims: Shims = build(
-            plan.directory, plan.system.uses_libc, plan.faults
-        )
+        self._network = _network(plan, self._dice("network"))
+        self._shims: Shims = build(plan.directory, plan.system.uses_libc, plan.faults)
         self._cluster = Cluster(
             plan.system, plan.nodes, plan.directory, self._network, self._shims.environment
         )
@@ -120,10 +124,11 @@ class _Run:
         return random.Random("/".join(map(str, (self._plan.seed, *about))))
 
     def _playable(self) -> list[str]:
-        for kind, why in self._shims.missing.items():
+        missing = {**self._shims.missing, **self._network.missing}
+        for kind, why in missing.items():
             if kind in self._plan.faults:
                 self._tell(f"{kind} is left out: {why}")
-        return [kind for kind in self._plan.faults if kind not in self._shims.missing]
+        return [kind for kind in self._plan.faults if kind not in missing]
 
     def _tell_at(self, sentence: str) -> None:
         self._tell(f"{self._clock.now() / 1e9:7.1f} s  {sentence}")
@@ -131,7 +136,7 @@ class _Run:
     def _client(self, *about: object) -> Client:
         place = PLACES[len(self._clients) % len(PLACES)]
         name = "-".join(map(str, about))
-        client = self._plan.system.client(name, self._cluster.ports(place), self._dice("client", *about))
+        client = self._plan.system.client(name, self._cluster.addresses(place), self._dice("client", *about))
         self._clients.append(client)
         return client
 
@@ -224,6 +229,12 @@ class _Run:
             self._report.workloads[name] = Judged(recorded, workload.judge(recorded))
         self._report.problems += self._cluster.ended_by_themselves
         self._report.judged_s = time.monotonic() - began
+
+
+def _network(plan: Plan, dice: random.Random) -> Links:
+    if plan.network == "namespaces":
+        return Namespaces([f"n{number}" for number in range(1, plan.nodes + 1)], PLACES, dice)
+    return Network(dice)
 
 
 async def _until_done(attempt: Callable[[], object]) -> None:

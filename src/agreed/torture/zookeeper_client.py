@@ -20,8 +20,8 @@ from typing import Final, Protocol, TypeVar, cast
 from agreed.errors import MalformedInput
 from agreed.store.records import OPEN_ACL
 from agreed.torture import client as outcomes
+from agreed.torture.address import Address
 from agreed.torture.client import Created, Listing, NotAsked, Refused, Stored, Unanswered
-from agreed.torture.processes import LOOPBACK
 from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
 from agreed.wire.zookeeper.messages import (
     XID_PING,
@@ -171,12 +171,12 @@ class Listener(Protocol):
 
 
 class ZooKeeperClient:
-    """Implements `client.Client`.  `ports`: the addresses (of loopback) at which servers may be reached."""
+    """Implements `client.Client`.  `addresses`: at which servers may be reached."""
 
-    def __init__(self, name: str, ports: Sequence[int], dice: random.Random, timeout_ms: int) -> None:
+    def __init__(self, name: str, addresses: Sequence[Address], dice: random.Random, timeout_ms: int) -> None:
         self.name = name
         self.listener: Listener | None = None
-        self._ports = list(ports)
+        self._addresses = list(addresses)
         self._dice = dice
         self._wanted_timeout_ms = timeout_ms
         self._timeout_s = timeout_ms / 1000
@@ -201,7 +201,7 @@ class ZooKeeperClient:
     async def _keep(self) -> None:
         """Be connected to some server, always."""
         while True:
-            socket = await self._connect(self._dice.choice(self._ports))
+            socket = await self._connect(self._dice.choice(self._addresses))
             if socket is None:
                 await asyncio.sleep(PAUSE_S * (0.5 + self._dice.random()))
                 continue
@@ -219,12 +219,17 @@ class ZooKeeperClient:
                 if self.listener is not None:
                     self.listener.lost()
 
-    async def _connect(self, port: int) -> _Socket | None:
+    async def _connect(self, address: Address) -> _Socket | None:
         loop = asyncio.get_running_loop()
         socket: _Socket | None = None
         try:
             async with asyncio.timeout(CONNECT_WITHIN_S):
-                _, socket = await loop.create_connection(lambda: _Socket(self._heard), LOOPBACK, port)
+                _, socket = await loop.create_connection(
+                    lambda: _Socket(self._heard),
+                    address.host,
+                    address.port,
+                    local_addr=address.caller,
+                )
                 socket.greet(
                     ConnectRequest(
                         0, self._last_zxid, self._wanted_timeout_ms, self._session_id, self._password, False

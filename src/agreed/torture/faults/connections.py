@@ -8,13 +8,13 @@ import random
 from collections.abc import Iterable
 
 from agreed.torture.faults.fault import Fault, Scene
-from agreed.torture.network import Direction, Network, Rule
+from agreed.torture.network import Direction, Links, Rule
 
 
 class Disturbance:
     """A rule of the network that holds for a while."""
 
-    def __init__(self, kind: str, detail: str, seconds: float, network: Network, rule: Rule) -> None:
+    def __init__(self, kind: str, detail: str, seconds: float, network: Links, rule: Rule) -> None:
         self.kind = kind
         self.detail = detail
         self.seconds = seconds
@@ -97,7 +97,8 @@ def draw_loss(scene: Scene, dice: random.Random) -> Fault | None:
 def _cut(
     scene: Scene, dice: random.Random, kind: str, detail: str, directions: frozenset[Direction]
 ) -> Fault:
-    reset = dice.random() < 0.5
+    # Only a relay can break what was cut: packets that are lost break nothing.
+    reset = dice.random() < 0.5 and scene.cluster.network.relayed
     told = f"{detail}{'; then the connections break' if reset else ''}"
     rule = Rule(directions, cut=True, reset=reset)
     return Disturbance(kind, told, dice.uniform(0.5, 9.0), scene.cluster.network, rule)

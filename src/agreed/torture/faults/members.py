@@ -14,7 +14,6 @@ import sys
 from agreed.torture.clusters import Cluster
 from agreed.torture.faults.fault import Fault, Scene
 from agreed.torture.node import Node
-from agreed.torture.processes import LOOPBACK
 
 COMMAND_WITHIN_S = 8.0
 TRY_AGAIN_S = 0.3
@@ -23,7 +22,7 @@ AGAIN_WITHIN_S = 25.0
 
 async def command(cluster: Cluster, *words: str) -> tuple[int, str]:
     """`agreed WORDS --node ...` against all nodes; its exit code and what it said."""
-    addresses = ",".join(f"{LOOPBACK}:{node.peer_port}" for node in cluster.nodes if node.running)
+    addresses = ",".join(f"{node.host}:{node.peer_port}" for node in cluster.nodes if node.running)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "agreed", *words, "--node", addresses, "--timeout", str(COMMAND_WITHIN_S)),
         stdin=asyncio.subprocess.DEVNULL,

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import agreed
 from agreed.errors import MalformedInput
+from agreed.torture.address import Address
 from agreed.torture.client import Client
 from agreed.torture.network import Caller, Who
 from agreed.torture.node import Node
-from agreed.torture.processes import LOOPBACK
 from agreed.torture.systems import words
 from agreed.torture.systems.system import Role
 from agreed.torture.systems.tree import read_tree
@@ -59,14 +59,14 @@ class Agreed:
         return f"agreed {agreed.__version__}"
 
     def command(self, node: Node, nodes: Sequence[Node]) -> list[str]:
-        peers = ",".join(f"{each.name}={LOOPBACK}:{each.peer_front}" for each in nodes)
+        peers = ",".join(f"{each.name}={each.host}:{each.peer_front}" for each in nodes)
         return [
             *self._serve,
             *("--name", node.name),
             *("--data", str(node.data)),
             *("--peers", peers),
-            *("--listen", f"{LOOPBACK}:{node.peer_port}"),
-            *("--zookeeper", f"{LOOPBACK}:{node.client_port}"),
+            *("--listen", f"{node.host}:{node.peer_port}"),
+            *("--zookeeper", f"{node.host}:{node.client_port}"),
             *self._flags,
             *(["--join"] if node.joining else []),
         ]
@@ -78,13 +78,13 @@ class Agreed:
         return _caller
 
     async def role(self, node: Node) -> Role | None:
-        return await words.role(node.client_port)
+        return await words.role(node.client_address)
 
-    def client(self, name: str, ports: Sequence[int], dice: random.Random) -> Client:
-        return ZooKeeperClient(name, ports, dice, SESSION_MS)
+    def client(self, name: str, addresses: Sequence[Address], dice: random.Random) -> Client:
+        return ZooKeeperClient(name, addresses, dice, SESSION_MS)
 
     async def digest(self, node: Node) -> Mapping[str, object]:
-        return await read_tree(node.client_port)
+        return await read_tree(node.client_address)
 
 
 def _caller(first: bytes) -> Caller | None:

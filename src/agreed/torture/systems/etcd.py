@@ -10,11 +10,12 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from agreed.torture.address import Address
 from agreed.torture.client import Client, NotAsked
 from agreed.torture.etcd_client import EtcdClient, ask, encoded
 from agreed.torture.network import Caller, Who
 from agreed.torture.node import Node
-from agreed.torture.processes import LOOPBACK, NotServing
+from agreed.torture.processes import NotServing
 from agreed.torture.systems.system import Role
 
 NOT_INSTALLED = "etcd is not installed (Debian package `etcd-server`)"
@@ -45,8 +46,8 @@ class Etcd:
         return found
 
     def command(self, node: Node, nodes: Sequence[Node]) -> list[str]:
-        everybody = ",".join(f"{each.name}={_peer_url(each.peer_front)}" for each in nodes)
-        clients = f"http://{LOOPBACK}:{node.client_port}"
+        everybody = ",".join(f"{each.name}={_peer_url(each.host, each.peer_front)}" for each in nodes)
+        clients = f"http://{node.client_address}"
         node.disk.mkdir(parents=True, exist_ok=True)
         return [
             self._program(),
@@ -54,8 +55,8 @@ class Etcd:
             *("--data-dir", str(node.data)),
             *("--listen-client-urls", clients),
             *("--advertise-client-urls", clients),
-            *("--listen-peer-urls", _peer_url(node.peer_port)),
-            *("--initial-advertise-peer-urls", _peer_url(node.peer_front)),
+            *("--listen-peer-urls", _peer_url(node.host, node.peer_port)),
+            *("--initial-advertise-peer-urls", _peer_url(node.host, node.peer_front)),
             *("--initial-cluster", everybody),
             *("--initial-cluster-token", "torture"),
             *("--snapshot-count", "1000"),
@@ -66,35 +67,35 @@ class Etcd:
         return [(node.peer_front, node.peer_port)]
 
     def who(self, nodes: Sequence[Node]) -> Who:
-        by_url = {_peer_url(node.peer_front).encode(): node.name for node in nodes}
+        by_url = {_peer_url(node.host, node.peer_front).encode(): node.name for node in nodes}
         return lambda first: _caller(first, by_url)
 
     async def role(self, node: Node) -> Role | None:
-        status = await ask(node.client_port, "/v3/maintenance/status", {}, STATUS_WITHIN_S)
+        status = await ask(node.client_address, "/v3/maintenance/status", {}, STATUS_WITHIN_S)
         if status is None:
             return None
         leader = status.get("leader")
         return Role(leader == status["header"]["member_id"], leader not in (None, "0"))
 
-    def client(self, name: str, ports: Sequence[int], dice: random.Random) -> Client:
-        return EtcdClient(name, ports, dice)
+    def client(self, name: str, addresses: Sequence[Address], dice: random.Random) -> Client:
+        return EtcdClient(name, addresses, dice)
 
     async def digest(self, node: Node) -> Mapping[str, object]:
         """After a linearizable read, so that it has caught up, all of its own keys."""
         everything = {"key": encoded("\0"), "range_end": encoded("\0")}
         caught_up = {"key": encoded("/"), "limit": "1"}
-        if await ask(node.client_port, "/v3/kv/range", caught_up, READ_WITHIN_S) is None:
+        if await ask(node.client_address, "/v3/kv/range", caught_up, READ_WITHIN_S) is None:
             raise NotAsked(f"{node.name} does not answer")
         answer = await ask(
-            node.client_port, "/v3/kv/range", {**everything, "serializable": True}, READ_WITHIN_S
+            node.client_address, "/v3/kv/range", {**everything, "serializable": True}, READ_WITHIN_S
         )
         if answer is None:
             raise NotAsked(f"{node.name} does not answer")
         return {found["key"]: tuple(sorted(found.items())) for found in answer.get("kvs", [])}
 
 
-def _peer_url(port: int) -> str:
-    return f"http://{LOOPBACK}:{port}"
+def _peer_url(host: str, port: int) -> str:
+    return f"http://{host}:{port}"
 
 
 def _caller(first: bytes, by_url: Mapping[bytes, str]) -> Caller | None:

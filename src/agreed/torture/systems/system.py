@@ -5,6 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from agreed.torture.address import Address
 from agreed.torture.client import Client
 from agreed.torture.network import Who
 from agreed.torture.node import Node
@@ -46,7 +47,7 @@ class System(Protocol):
         """Asked at its real port; None: no answer."""
         ...
 
-    def client(self, name: str, ports: Sequence[int], dice: random.Random) -> Client:
+    def client(self, name: str, addresses: Sequence[Address], dice: random.Random) -> Client:
         ...
 
     async def digest(self, node: Node) -> Mapping[str, object]:

@@ -1,14 +1,15 @@
 """All that one server holds, read like a client: how two servers are compared from outside.
 
-A server is asked alone, at its own port.  First `sync`, so that it has caught up with what was acknowledged;
-then every node with its data and its stat, level by level.  What differs between two servers by right is left
-out: nothing, but what is theirs alone (`/zookeeper/config` may name nodes in another order).
+A server is asked alone, at its own address.  First `sync`, so that it has caught up with what was
+acknowledged; then every node with its data and its stat, level by level.  What differs between two servers by
+right is left out: nothing, but what is theirs alone (`/zookeeper/config` may name nodes in another order).
 """
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
 
+from agreed.torture.address import Address
 from agreed.torture.client import NotAsked
 from agreed.torture.zookeeper_client import ZooKeeperClient
 from agreed.wire.zookeeper.messages import GetChildrenRequest, GetDataRequest, Request, SyncRequest
@@ -22,9 +23,9 @@ AT_ONCE = 200
 NOT_COMPARED = "/zookeeper"
 
 
-async def read_tree(port: int) -> Mapping[str, object]:
+async def read_tree(address: Address) -> Mapping[str, object]:
     """(data, stat) by path.  Raises `NotAsked` and `Unanswered`."""
-    client = ZooKeeperClient("reader", [port], random.Random(0), SESSION_MS)
+    client = ZooKeeperClient("reader", [address], random.Random(0), SESSION_MS)
     try:
         await client.ask(SyncRequest(b"/"), within_s=READ_WITHIN_S)
         found: dict[str, object] = {}

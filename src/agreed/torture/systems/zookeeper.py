@@ -8,10 +8,11 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agreed.torture.address import Address
 from agreed.torture.client import Client
 from agreed.torture.network import Caller, Who
 from agreed.torture.node import Node
-from agreed.torture.processes import LOOPBACK, NotServing
+from agreed.torture.processes import NotServing
 from agreed.torture.systems import words
 from agreed.torture.systems.system import Role
 from agreed.torture.systems.tree import read_tree
@@ -83,7 +84,7 @@ class ZooKeeper:
             "snapCount=2000",
             f"dataDir={node.data}",
             f"clientPort={node.client_port}",
-            f"clientPortAddress={LOOPBACK}",
+            f"clientPortAddress={node.host}",
             "maxClientCnxns=0",
             "admin.enableServer=false",
             "4lw.commands.whitelist=*",
@@ -92,7 +93,7 @@ class ZooKeeper:
             ports = (each.peer_port, each.election_port)
             if each is not node:
                 ports = (each.peer_front, each.election_front)
-            lines.append(f"server.{each.number}={LOOPBACK}:{ports[0]}:{ports[1]}")
+            lines.append(f"server.{each.number}={each.host}:{ports[0]}:{ports[1]}")
         (node.directory / "zoo.cfg").write_text("\n".join(lines) + "\n", encoding="ascii")
         (node.directory / "log4j.properties").write_text(LOG4J, encoding="ascii")
         return [
@@ -111,13 +112,13 @@ class ZooKeeper:
         return lambda first: _caller(first, by_number)
 
     async def role(self, node: Node) -> Role | None:
-        return await words.role(node.client_port)
+        return await words.role(node.client_address)
 
-    def client(self, name: str, ports: Sequence[int], dice: random.Random) -> Client:
-        return ZooKeeperClient(name, ports, dice, SESSION_MS)
+    def client(self, name: str, addresses: Sequence[Address], dice: random.Random) -> Client:
+        return ZooKeeperClient(name, addresses, dice, SESSION_MS)
 
     async def digest(self, node: Node) -> Mapping[str, object]:
-        return await read_tree(node.client_port)
+        return await read_tree(node.client_address)
 
 
 _FOLLOWER_INFO = struct.Struct(">iqiq")
