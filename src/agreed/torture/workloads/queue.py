@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from agreed.check.history import History, Process
+from agreed.check.history import History, Operation, Process, history
 from agreed.check.models.queues import FifoQueue
 from agreed.torture import client as outcomes
 from agreed.torture import judging
 from agreed.torture.client import NotAsked, Refused, Unanswered
 from agreed.torture.recorder import Answer
 from agreed.torture.workloads.judgement import Judgement
-from agreed.torture.workloads.unanswered import decided, pinned
+from agreed.torture.workloads.unanswered import by_key, decided, pinned
 from agreed.torture.workloads.workload import ROOT, Objects, Worker, ensure
 
 TRIES = 5
@@ -83,12 +83,18 @@ class Queue:
     def judge(self, recorded: History) -> Sequence[Judgement]:
         if self._emptied:
             recorded = decided(recorded, self._reached_for)
-        quick = pinned(recorded)
-        if quick is not None:
-            judgement = judging.linearizable(quick, FifoQueue())
-            if judgement.verdict.holds:
-                return [judgement._replace(history=recorded)]
-        return [judging.linearizable(recorded, FifoQueue())]
+        quick = _explained(pinned(recorded), recorded)
+        return [judging.linearizable(quick, FifoQueue())._replace(history=recorded)]
+
+
+def _explained(quick: History, recorded: History) -> History:
+    """Each queue as it is in `quick` where that can be explained, and as it was recorded where not."""
+    as_recorded = by_key(recorded)
+    kept: list[Operation] = []
+    for key, operations in by_key(quick).items():
+        verdict = judging.linearizable(history(operations), FifoQueue()).verdict
+        kept += operations if verdict.holds else as_recorded[key]
+    return history(kept, recorded.faults)
 
 
 def _place(name: str) -> int:

@@ -103,25 +103,23 @@ def _end(operation: Operation) -> int:
     return operation.returned
 
 
-def pinned(recorded: History) -> History | None:
-    """The same history, with all whose revisions are known at single moments, in that order (looks into an
-    empty queue after the change of the same revision); None where they do not fit between their calls and
-    returns so.
+def by_key(recorded: History) -> dict[Hashable, list[Operation]]:
+    """The operations of each queue."""
+    found: dict[Hashable, list[Operation]] = defaultdict(list)
+    for each in recorded:
+        found[each.key].append(each)
+    return found
+
+
+def pinned(recorded: History) -> History:
+    """The same history, with the operations of each queue at single moments, in the order of their revisions,
+    as far as they fit between their calls and returns so; a queue that does not is left as it is.
 
     Whatever explains this explains the recorded history too, and is found at once; if nothing does, that
     says nothing, for the server may have lied about the order."""
-    known = [
-        (each.revision, each.function == "dequeue" and each.result is None, each)
-        for each in recorded
-        if each.status is Status.OK and each.revision is not None
-    ]
     moments: dict[int, int] = {}
-    last: dict[Hashable, int] = {}
-    for _, _, each in sorted(known, key=lambda one: one[:2]):
-        moment = max(each.called, last.get(each.key, -1) + 1)
-        if moment > _end(each):
-            return None
-        last[each.key] = moments[each.index] = moment
+    for operations in by_key(recorded).values():
+        moments |= _moments(operations)
     return history(
         [
             msgspec.structs.replace(each, called=moments[each.index], returned=moments[each.index])
@@ -131,3 +129,79 @@ def pinned(recorded: History) -> History | None:
         ],
         recorded.faults,
     )
+
+
+def _moments(operations: Sequence[Operation]) -> dict[int, int]:
+    """By index; empty: they do not fit."""
+    order = _Order(operations)
+    moments: dict[int, int] = {}
+    last = -1
+    for each in sorted(order.placed, key=order.place):
+        moment = max(each.called, last + 1)
+        if moment > _end(each):
+            return {}
+        last = moments[each.index] = moment
+    return moments
+
+
+Place = tuple[float, int, int]
+"""A revision; before (0), at (1) or behind (2) its change; and who is first among those before it."""
+
+NEVER = float("inf")
+
+
+class _Order:
+    """Where each operation of one queue stands that is known to have happened.
+
+    One that was never answered has no revision of its own.  It stands as late as the order of a queue lets
+    it: an element is taken before the next one is, and before anybody finds the queue empty; it was entered
+    before it was taken, and before the next one was of those that were taken later."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self.placed: list[Operation] = []
+        self._entered: dict[object, int] = {}
+        self._taken: dict[object, int] = {}
+        self._empty: list[int] = []
+        for each in operations:
+            if each.status is not Status.OK:
+                continue
+            if each.revision is None:
+                self.placed += [] if _looked(each) else [each]
+                continue
+            self.placed.append(each)
+            if _looked(each):
+                self._empty.append(each.revision)
+            elif each.function == "enqueue":
+                self._entered[each.argument] = each.revision
+            else:
+                self._taken[each.result] = each.revision
+        self._row = self._in_a_row()
+
+    def _in_a_row(self) -> list[object]:
+        """The elements in their order, as far as a revision of either kind tells it."""
+        row = sorted(self._entered.keys() & self._taken.keys(), key=self._entered.__getitem__)
+        for known in (self._entered, self._taken):
+            # What was taken before another one was even entered is before it.
+            at = {**self._entered, **known}
+            for value in sorted(known.keys() - set(row), key=known.__getitem__):
+                behind = (number for number, other in enumerate(row) if at[other] > known[value])
+                row.insert(next(behind, len(row)), value)
+        return row
+
+    def place(self, each: Operation) -> Place:
+        if each.revision is not None:
+            return each.revision, 2 if _looked(each) else 1, 0
+        if each.function == "enqueue":
+            value, known = each.argument, self._entered
+            limits = [self._taken[value]] if value in self._taken else []
+        else:
+            value, known = each.result, self._taken
+            limits = [at for at in self._empty if at >= self._entered.get(value, NEVER)]
+        number = self._row.index(value) if value in self._row else len(self._row)
+        limits += [known[other] for other in self._row[number + 1 :] if other in known]
+        return min(limits, default=NEVER), 0, number
+
+
+def _looked(operation: Operation) -> bool:
+    """Into an empty queue."""
+    return operation.function == "dequeue" and operation.result is None
