@@ -2,6 +2,7 @@
 
     agreed torture --minutes 5                               five nodes of ours, all workloads, all faults
     agreed torture --workload register --faults kill,pause   only these
+    agreed torture --minutes 2.4 --rounds 25                 25 clusters, one after the other: an hour
     agreed torture --against zookeeper --nodes 3             the same work on a real ZooKeeper
     agreed torture --network namespaces                      packets are lost, and not held back (as root)
     agreed torture --seed 7 --out results --html             histories and pages are kept in `results`
@@ -22,7 +23,7 @@ import click
 from agreed.cli.exits import NO_ANSWER, REFUSED
 from agreed.errors import ConfigurationError
 from agreed.torture.faults.nemesis import FAULTS
-from agreed.torture.report import lines, save
+from agreed.torture.report import Tally, lines, save
 from agreed.torture.run import NETWORKS, Plan, Report, run
 from agreed.torture.systems.agreed import SERVE, Agreed
 from agreed.torture.systems.system import System
@@ -69,8 +70,8 @@ def possible(
     return left, [name for name in faults if name in system.faults]
 
 
-def torture(plan: Plan, keep: Path | None, draw_all: bool) -> int:
-    """One run, and what is said of it; the code to leave with."""
+def torture(plan: Plan, keep: Path | None, draw_all: bool) -> Report:
+    """One run, and what is said of it."""
     import uvloop
 
     click.echo(f"{plan.system.version()}, {plan.nodes} nodes, seed {plan.seed}")
@@ -82,15 +83,22 @@ def torture(plan: Plan, keep: Path | None, draw_all: bool) -> int:
         click.echo(f"histories are in {keep}")
     if report.holds:
         shutil.rmtree(plan.directory, ignore_errors=True)
-        return 0
-    click.echo(f"what the nodes wrote is in {plan.directory}")
-    return REFUSED if report.violated else NO_ANSWER
+    else:
+        click.echo(f"what the nodes wrote is in {plan.directory}")
+    return report
 
 
 @click.command("torture")
 @click.option("--nodes", default=5, show_default=True, type=click.IntRange(1, 9), help="How many.")
 @click.option(
     "--minutes", default=1.0, show_default=True, type=click.FloatRange(min=0.05), help="Of work under faults."
+)
+@click.option(
+    "--rounds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="So often, each time with a new cluster and the next seed.",
 )
 @click.option(
     "--workload",
@@ -131,6 +139,7 @@ def torture(plan: Plan, keep: Path | None, draw_all: bool) -> int:
 def command(
     nodes: int,
     minutes: float,
+    rounds: int,
     workload: tuple[str, ...],
     faults: tuple[str, ...],
     against: str,
@@ -150,15 +159,22 @@ def command(
         raise ConfigurationError("--html: needs --out, where the pages are to be put")
     system = Agreed(shlex.split(server) if server else SERVE) if against == "agreed" else SYSTEMS[against]()
     workloads, kinds = possible(system, workload, faults)
-    directory = Path(tempfile.mkdtemp(prefix="agreed-torture-"))
-    plan = Plan(
-        system=system,
-        nodes=nodes,
-        seconds=minutes * 60,
-        workloads=workloads,
-        faults=kinds,
-        seed=secrets.randbelow(1 << 32) if seed is None else seed,
-        directory=directory,
-        network=network,
-    )
-    click.get_current_context().exit(torture(plan, out, draw_all))
+    first = secrets.randbelow(1 << 32) if seed is None else seed
+    tally = Tally()
+    for number in range(first, first + rounds):
+        plan = Plan(
+            system=system,
+            nodes=nodes,
+            seconds=minutes * 60,
+            workloads=workloads,
+            faults=kinds,
+            seed=number,
+            directory=Path(tempfile.mkdtemp(prefix="agreed-torture-")),
+            network=network,
+        )
+        keep = out / str(number) if out is not None and rounds > 1 else out
+        tally.add(plan.seconds, torture(plan, keep, draw_all))
+    if rounds > 1:
+        for line in tally.lines():
+            click.echo(line)
+    click.get_current_context().exit(0 if tally.holds else REFUSED if tally.violated else NO_ANSWER)

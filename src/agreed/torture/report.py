@@ -6,7 +6,9 @@
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -14,16 +16,51 @@ import msgspec
 from agreed.check.explain import html, plain
 from agreed.check.history import Status
 from agreed.check.read import jsonlines
+from agreed.check.verdict import Outcome
 from agreed.torture.run import Judged, Report
 from agreed.torture.workloads.judgement import Judgement
 
 MOST_PROBLEM_LINES = 20
 
 
+@dataclass
+class Tally:
+    """Several runs together: each with a cluster and a seed of its own, and judged by itself."""
+
+    runs: int = 0
+    seconds: float = 0.0
+    operations: Counter[Status] = field(default_factory=Counter)
+    played: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[Outcome] = field(default_factory=Counter)
+    violated: bool = False
+    holds: bool = True
+
+    def add(self, seconds: float, report: Report) -> None:
+        """One more, of so many seconds of work."""
+        self.runs += 1
+        self.seconds += seconds
+        for judged in report.workloads.values():
+            self.operations.update(each.status for each in judged.history)
+        self.played += report.played
+        self.verdicts.update(verdict.outcome for verdict in report.verdicts)
+        self.violated = self.violated or report.violated
+        self.holds = self.holds and report.holds
+
+    def lines(self) -> Iterator[str]:
+        done, refused, unknown = (self.operations[each] for each in (Status.OK, Status.FAIL, Status.INFO))
+        yield (
+            f"{self.runs} runs, {self.seconds / 60:.1f} minutes of work,"
+            f" {self.operations.total()} operations:"
+            f" {done} done, {refused} refused, {unknown} without an answer"
+        )
+        yield f"faults: {self.played.total()}: {_of_each_kind(self.played)}"
+        outcomes = ", ".join(f"{self.verdicts[outcome]} {outcome.value}" for outcome in Outcome)
+        yield f"verdicts: {self.verdicts.total()}: {outcomes}"
+
+
 def lines(report: Report) -> Iterator[str]:
     """The whole of it in short, and every violation in the words of its judge."""
-    played = ", ".join(f"{number} {kind}" for kind, number in sorted(report.played.items()))
-    yield f"faults: {played or 'none'}"
+    yield f"faults: {_of_each_kind(report.played)}"
     if report.compared:
         yield (
             f"after everything was healed all nodes served within {report.healed_s:.1f} s;"
@@ -40,6 +77,10 @@ def lines(report: Report) -> Iterator[str]:
             if each.verdict.findings:
                 yield _in_words(each) if each.records else plain.text(each.history, each.verdict)
     yield _in_one_word(report)
+
+
+def _of_each_kind(played: Counter[str]) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in sorted(played.items())) or "none"
 
 
 def _counted(judged: Judged) -> str:
