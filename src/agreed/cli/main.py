@@ -20,6 +20,7 @@ COMMANDS = {
     "member": ("agreed.cli.member", "Add, promote, remove or replace members."),
     "transfer-leader": ("agreed.cli.transfer", "Hand leadership over, say before maintenance."),
     "simulate": ("agreed.cli.simulate", "Break whole clusters in simulation, each from its seed."),
+    "explore": ("agreed.cli.explore", "Play all that can happen to a small cluster of Raft."),
     "check": ("agreed.cli.check", "Judge a history: could what clients saw have happened?"),
     "torture": ("agreed.cli.torture", "Break real clusters, and judge what clients saw."),
     "disk": ("agreed.cli.disk", "Look into a data directory."),
