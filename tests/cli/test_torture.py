@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from agreed.cli import main
-from agreed.cli.exits import MISUSED, NO_ANSWER
+from agreed.cli import main, torture
+from agreed.cli.exits import MISUSED, NO_ANSWER, REFUSED
+from agreed.torture.run import Plan, Report
 
 
 class Ended(NamedTuple):
@@ -62,6 +63,23 @@ def test_a_mistake_is_told_and_nothing_is_started(
     code, said = command_line.torture(*arguments)
     assert code == MISUSED
     assert sentence in said
+
+
+def test_each_round_has_the_next_seed_and_all_are_told_together(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played: list[tuple[int, Path | None]] = []
+
+    def play(plan: Plan, keep: Path | None, draw_all: bool) -> Report:
+        played.append((plan.seed, keep))
+        return Report(problems=["n1 and n2 differ"] if plan.seed == 8 else [])
+
+    monkeypatch.setattr(torture, "torture", play)
+    out = tmp_path / "out"
+    code, said = command_line.torture("--rounds", "3", "--minutes", "2", "--seed", "7", "--out", str(out))
+    assert played == [(seed, out / str(seed)) for seed in (7, 8, 9)]
+    assert "3 runs, 6.0 minutes of work" in said
+    assert code == REFUSED
 
 
 def test_a_server_that_does_not_start_is_told_with_its_last_words(command_line: CommandLine) -> None:
