@@ -171,10 +171,10 @@ class Replica:
                 effects.more = True
                 self.effects = Effects()
                 return effects
-            waited = self.requests.waiting
             self._apply_agreed()
-            if self.requests.waiting > waited or self.reads.wanted:
-                # What was agreed has let somebody ask for more (a client whose session stands now).
+            if self.reads.wanted or self._may_propose():
+                # What was agreed has let somebody ask for more (a client whose session stands now), or was
+                # all that may be under way: what waits behind it leaves now, for nobody may say more.
                 self._consult()
                 self._apply_agreed()
         self.zookeeper.flush()
@@ -187,8 +187,8 @@ class Replica:
     def _may_propose(self) -> bool:
         """Whether what waits could leave now; else a turn that only brought requests has nothing to say."""
         if self.machine.leads:
-            return self._has_room() and bool(self.requests.waiting or self.proposals)
-        return self.machine.leader is not None and bool(self.requests.waiting)
+            return self._has_room() and (self.requests.may_cut or bool(self.proposals))
+        return self.machine.leader is not None and self.requests.may_cut
 
     def _has_room(self) -> bool:
         """Of the leader: whether one more entry may be under way."""

@@ -54,11 +54,6 @@ class Requests:
     def __len__(self) -> int:
         return len(self.tickets)
 
-    @property
-    def waiting(self) -> int:
-        """How many commands are not yet cut into a batch."""
-        return len(self._waiting)
-
     def submit(self, command: Command, ticket: Ticket) -> None:
         """The hot path: two appends."""
         self._waiting.append(command)
@@ -69,6 +64,11 @@ class Requests:
         if not self._waiting:
             self.waiting_bytes = 0
         return len(self.tickets) <= tickets and self.waiting_bytes <= waiting_bytes
+
+    @property
+    def may_cut(self) -> bool:
+        """Whether `cut` would give a batch now."""
+        return bool(self._waiting) and len(self._under_way) < MAX_BATCHES_UNDER_WAY
 
     def cut(self, now: Instant) -> bytes | None:
         """The next batch to send, encoded, or None where there is nothing or enough is under way."""
