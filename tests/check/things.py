@@ -143,10 +143,21 @@ class Set(Thing):
 
 @dataclass
 class FifoQueue(Thing):
+    """Into half of them nothing is put twice: of such queues more is known."""
+
     inside: list[int] = field(default_factory=list)
+    put_in: list[int] = field(default_factory=list)
+    often: float | None = None
+    """How often an element may come again."""
 
     def draw(self, random: Random, process: Process) -> Request:
-        return random.choice([("enqueue", random.randrange(3)), ("dequeue", None)])
+        if self.often is None:
+            self.often = random.choice([0.0, 0.6])
+        if random.random() < 0.5:
+            return "dequeue", None
+        again = random.random() < self.often
+        self.put_in.append(random.randrange(3) if again else len(self.put_in))
+        return "enqueue", self.put_in[-1]
 
     def do(self, function: str, argument: Any, process: Process) -> Any:
         if function == "enqueue":
@@ -155,7 +166,7 @@ class FifoQueue(Thing):
         return self.inside.pop(0) if self.inside else None
 
     def invent(self, random: Random, function: str, result: Any) -> Any:
-        return random.choice([None, 0, 1, 2]) if function == "dequeue" else result
+        return random.choice([None, *self.put_in]) if function == "dequeue" else result
 
 
 @dataclass

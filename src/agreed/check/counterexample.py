@@ -78,14 +78,10 @@ def _cut_off(model: AnyModel, timeline: Timeline, position: int, most_steps: int
     events = timeline.events[:position]
     returned = {~event for event in events if event < 0}
     called = sorted(event for event in events if event >= 0)
-    search = Search(
-        model,
-        Timeline(
-            model,
-            [timeline.operations[number] for number in called],
-            frozenset(timeline.operations[number].index for number in called if number not in returned),
-        ),
-    )
+    operations = [timeline.operations[number] for number in called]
+    optional = frozenset(timeline.operations[number].index for number in called if number not in returned)
+    foreseeing = model.foreseeing(operations, optional)
+    search = Search(foreseeing, Timeline(foreseeing, operations, optional))
     for _ in search.run():
         if search.steps > most_steps:
             return None
@@ -174,10 +170,9 @@ class _Pieces:
             each for each in self.operations if each.returned is None or each.returned >= began
         ]
         optional = frozenset(each.index for each in considered if each.index not in mandatory)
+        model = self.model if whatever_before else self.model.foreseeing(considered, optional)
         search = Search(
-            self.model,
-            Timeline(self.model, considered, optional),
-            self.starts if whatever_before else None,
+            model, Timeline(model, considered, optional), self.starts if whatever_before else None
         )
         most = min(self.steps_left, self.steps_each)
         turns = search.run()

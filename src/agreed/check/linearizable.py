@@ -34,10 +34,12 @@ class _Part:
 
     def __init__(self, model: AnyModel, key: Hashable, operations: Sequence[Operation]) -> None:
         idle = model.idle(operations)
+        considered = [each for each in operations if each.index not in idle]
+        foreseeing = model.foreseeing(considered, frozenset())
         self.model = model
         self.key = key
-        self.timeline = Timeline(model, (each for each in operations if each.index not in idle))
-        self.search = Search(model, self.timeline)
+        self.timeline = Timeline(foreseeing, considered)
+        self.search = Search(foreseeing, self.timeline)
         self.turns = self.search.run()
         self.witness: Witness | None = None
 

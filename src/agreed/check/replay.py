@@ -81,8 +81,11 @@ def _missteps(part: Sequence[Operation], model: AnyModel, order: Witness) -> Ite
         if not states:
             yield f"operation {index} cannot happen there"
             return
-        if order.states and order.states[place] not in {model.show(state) for state in states}:
-            yield f"after operation {index} the state cannot be {order.states[place]}"
+        if order.states:
+            states = {state: None for state in states if model.show(state) == order.states[place]}
+            if not states:
+                yield f"after operation {index} the state cannot be {order.states[place]}"
+                return
 
 
 def counterexample(

@@ -17,7 +17,7 @@ from agreed.check.verdict import Witness
 def witness(model: AnyModel, timeline: Timeline, path: Path | None, start: Hashable, key: object) -> Witness:
     """The order of a configuration, with the states through which it leads from `start`."""
     operations = [timeline.operations[number] for number in order_of(timeline, path)]
-    states = states_along(model, start, operations)
+    states = states_along(model, start, model.resolved(operations)) or states_along(model, start, operations)
     assert states is not None, "the search goes only where the model lets it"
     return Witness(
         key=key,

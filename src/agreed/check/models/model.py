@@ -93,6 +93,18 @@ class Model(ABC, Generic[State]):
         explanation, because nothing in it can tell that they happened (a write of a value nobody saw)."""
         return frozenset()
 
+    def foreseeing(self, operations: Sequence[Operation], optional: frozenset[int]) -> AnyModel:
+        """A model for searching just these operations of one object, from `initial`: one that takes the same
+        orders of all of them, and may refuse sooner what leads nowhere.  It may know all that they will ever
+        be told, except of those that need not have happened: such as were never answered, and `optional`
+        (by `Operation.index`).  Witnesses are replayed on this one."""
+        return self
+
+    def resolved(self, order: Sequence[Operation]) -> Sequence[Operation]:
+        """An order of all operations of an object, with answers filled in where there were none and the rest
+        of the order tells which will do; so that not all that were possible have to be followed."""
+        return order
+
     def states(self, operations: Sequence[Operation]) -> Sequence[State] | None:
         """Every state in which the object can be if it saw some of these operations; None if there are too
         many to say.  Lets a counterexample begin in the middle: "whatever came before"."""

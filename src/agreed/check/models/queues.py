@@ -9,42 +9,18 @@ A dequeue that was never answered may have taken an element, and then it is lost
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
+from math import inf
+
+from msgspec.structs import replace
 
 from agreed.check.history import Operation, Status
-from agreed.check.models.model import Model
-from agreed.check.models.values import Map, frozen, unknown_function
+from agreed.check.models.model import AnyModel, Model
+from agreed.check.models.queue_fates import FifoQueueForeseen, QueueForeseen, fates_of, put
+from agreed.check.models.queue_words import DEQUEUE, ENQUEUE, NOTHING, UNKNOWN, effect_of, idle
+from agreed.check.models.values import Map, frozen
 from agreed.errors import MalformedInput
-
-NOTHING = "nothing there"
-UNKNOWN = "some element"
-
-
-def _effect(name: str, operation: Operation) -> tuple[str, Hashable] | None:
-    match operation.function, operation.status:
-        case ("enqueue" | "dequeue"), Status.FAIL:
-            return None
-        case "enqueue", _:
-            return ("enqueue", frozen(operation.argument))
-        case "dequeue", Status.INFO:
-            return (UNKNOWN, None)
-        case "dequeue", _:
-            taken = frozen(operation.result)
-            return (NOTHING, None) if taken is None else ("dequeue", taken)
-    raise unknown_function(name, operation)
-
-
-def _idle(name: str, operations: Sequence[Operation]) -> frozenset[int]:
-    """Entries of what nobody took: they only stand in the way."""
-    effects = [_effect(name, each) for each in operations]
-    if (UNKNOWN, None) in effects:
-        return frozenset()
-    taken = {effect[1] for effect in effects if effect and effect[0] == "dequeue"}
-    return frozenset(
-        each.index
-        for each, effect in zip(operations, effects, strict=True)
-        if each.status is Status.INFO and effect and effect[1] not in taken
-    )
 
 
 class FifoQueue(Model[tuple[Hashable, ...]]):
@@ -60,10 +36,10 @@ class FifoQueue(Model[tuple[Hashable, ...]]):
         return self._initial
 
     def effect(self, operation: Operation) -> Hashable:
-        return _effect(self.name, operation)
+        return effect_of(self.name, operation)
 
     def step(self, state: tuple[Hashable, ...], operation: Operation) -> Sequence[tuple[Hashable, ...]]:
-        match _effect(self.name, operation):
+        match effect_of(self.name, operation):
             case ("enqueue", element):
                 return ((*state, element),)
             case ("dequeue", element):
@@ -73,13 +49,13 @@ class FifoQueue(Model[tuple[Hashable, ...]]):
         return (state[1:],) if state else ()
 
     def reads_only(self, operation: Operation) -> bool:
-        return _effect(self.name, operation) == (NOTHING, None)
+        return effect_of(self.name, operation) == (NOTHING, None)
 
     def always(self, operation: Operation) -> bool:
         return operation.function == "enqueue"
 
     def may_follow(self, first: Operation, second: Operation) -> bool:
-        match _effect(self.name, first), _effect(self.name, second):
+        match effect_of(self.name, first), effect_of(self.name, second):
             case ("enqueue", element), ("dequeue", other):
                 return element != other
             case ("enqueue", _), (what, _):
@@ -89,7 +65,11 @@ class FifoQueue(Model[tuple[Hashable, ...]]):
         return self.effect(first) == self.effect(second)
 
     def idle(self, operations: Sequence[Operation]) -> frozenset[int]:
-        return _idle(self.name, operations)
+        return idle(self.name, operations)
+
+    def foreseeing(self, operations: Sequence[Operation], optional: frozenset[int]) -> AnyModel:
+        fates = fates_of(self.name, self._initial, operations, optional)
+        return FifoQueueForeseen(self, self._initial, fates) if fates.ranks or fates.loose else self
 
     def show(self, state: tuple[Hashable, ...]) -> str:
         return "[" + ", ".join(repr(each) for each in state) + "]"
@@ -101,35 +81,36 @@ class Queue(Model[Map]):
     name = "queue"
 
     def __init__(self, initial: object = None) -> None:
+        self._contents = _contents(initial)
         self._initial = Map()
-        for element in _contents(initial):
-            self._initial = _put(self._initial, element, 1)
+        for element in self._contents:
+            self._initial = put(self._initial, element, 1)
 
     @property
     def initial(self) -> Map:
         return self._initial
 
     def effect(self, operation: Operation) -> Hashable:
-        return _effect(self.name, operation)
+        return effect_of(self.name, operation)
 
     def step(self, state: Map, operation: Operation) -> Sequence[Map]:
-        match _effect(self.name, operation):
+        match effect_of(self.name, operation):
             case ("enqueue", element):
-                return (_put(state, element, 1),)
+                return (put(state, element, 1),)
             case ("dequeue", element):
-                return (_put(state, element, -1),) if element in state else ()
+                return (put(state, element, -1),) if element in state else ()
             case (what, _) if what == NOTHING:
                 return () if state else (state,)
-        return tuple(_put(state, element, -1) for element in state)
+        return tuple(put(state, element, -1) for element in state)
 
     def reads_only(self, operation: Operation) -> bool:
-        return _effect(self.name, operation) == (NOTHING, None)
+        return effect_of(self.name, operation) == (NOTHING, None)
 
     def always(self, operation: Operation) -> bool:
         return operation.function == "enqueue"
 
     def may_follow(self, first: Operation, second: Operation) -> bool:
-        match _effect(self.name, first), _effect(self.name, second):
+        match effect_of(self.name, first), effect_of(self.name, second):
             case ("enqueue", element), ("dequeue", other):
                 return element != other
             case ("enqueue", _), (what, _):
@@ -139,7 +120,36 @@ class Queue(Model[Map]):
         return False
 
     def idle(self, operations: Sequence[Operation]) -> frozenset[int]:
-        return _idle(self.name, operations)
+        """Where nobody found it empty, dequeues without an answer as well: nobody needs what they take."""
+        of_no_use = idle(self.name, operations)
+        effects = {each.index: effect_of(self.name, each) for each in operations}
+        if (NOTHING, None) in effects.values():
+            return of_no_use
+        return of_no_use | {index for index, effect in effects.items() if effect == (UNKNOWN, None)}
+
+    def foreseeing(self, operations: Sequence[Operation], optional: frozenset[int]) -> AnyModel:
+        fates = fates_of(self.name, self._contents, operations, optional)
+        return QueueForeseen(self, self._contents, fates) if fates.ranks or fates.loose else self
+
+    def resolved(self, order: Sequence[Operation]) -> Sequence[Operation]:
+        """A dequeue without an answer took what is asked for least."""
+        effects = [effect_of(self.name, each) for each in order]
+        asked = Counter(effect[1] for effect in effects if effect and effect[0] == DEQUEUE)
+        inside = Counter(self._contents)
+        found: list[Operation] = []
+        for operation, effect in zip(order, effects, strict=True):
+            what, element = effect or ("", None)
+            if what == UNKNOWN and inside:
+                element = min(inside, key=lambda each: asked[each] - inside[each] if asked[each] else -inf)
+                operation = replace(operation, status=Status.OK, result=element)
+            if what == ENQUEUE:
+                inside[element] += 1
+            elif what in (DEQUEUE, UNKNOWN):
+                asked[element] -= what == DEQUEUE
+                inside[element] -= 1
+                inside += Counter()  # those that are left
+            found.append(operation)
+        return found
 
 
 def _contents(initial: object) -> tuple[Hashable, ...]:
@@ -148,9 +158,3 @@ def _contents(initial: object) -> tuple[Hashable, ...]:
     if not isinstance(initial, list | tuple):
         raise MalformedInput(f"a queue begins with a list, not with {initial!r}")
     return tuple(frozen(each) for each in initial)
-
-
-def _put(state: Map, element: Hashable, change: int) -> Map:
-    count = state.get(element, 0)
-    assert isinstance(count, int)
-    return state.with_(element, count + change) if count + change else state.without(element)
