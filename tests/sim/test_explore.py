@@ -128,12 +128,12 @@ BROKEN: list[tuple[type[Raft], Scope, str]] = [
     (mutants.TruncatesWithoutConflict, Scope(nodes=2, messages=2, prompt_disks=True), "committed is"),
     (
         mutants.VotesTwice,
-        Scope(nodes=3, operations=0, messages=1, callers=2, prompt_disks=True),
+        Scope(nodes=3, operations=0, messages=2, callers=2, prompt_disks=True),
         "election safety",
     ),
     (
         mutants.ForgetsItsVote,
-        Scope(nodes=3, operations=0, messages=1, callers=2, crashes=1, prompt_disks=True),
+        Scope(nodes=3, operations=0, messages=2, callers=2, crashes=1, prompt_disks=True),
         "election safety",
     ),
 ]  # fmt: skip
