@@ -71,6 +71,7 @@ class Shell:
         addresses: dict[NodeId, str],
         connection_limits: tuple[int, int],
         busy_poll_us: int,
+        lease_reads: bool,
         log: Callable[[str, str], None],
     ) -> None:
         self.replica = replica
@@ -83,6 +84,7 @@ class Shell:
         self._founders = founders
         self._boot = boot
         self._limits = connection_limits
+        self._lease_reads = lease_reads
         self._loop = asyncio.get_running_loop()
         self._admission = Admission()
         self._known_members: Members | None = None
@@ -110,13 +112,18 @@ class Shell:
         self.happened(events.TimePassed(clock.now(), clock.wall_ms()))
 
     def happened(self, event: object) -> None:
-        """The only door to the replica."""
+        """The only door to the replica.
+
+        The time is told once a turn, but with leases before each event.  Else a leader that is stopped in the
+        middle of a turn, until its lease is over and somebody else leads, would answer from it what it was
+        asked only afterwards, and did not see what was acknowledged meanwhile."""
         if self._ended:
             return
         try:
-            if not self._turn_due:
-                self._turn_due = True
+            first, self._turn_due = not self._turn_due, True
+            if first:
                 self._loop.call_soon(self._turn)
+            if first or self._lease_reads:
                 self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
             self.replica.step(event)
         except Exception:

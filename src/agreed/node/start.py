@@ -187,6 +187,7 @@ class _Node:
             addresses,
             (config.max_connections, config.max_connections_per_ip),
             config.busy_poll_us,
+            config.lease_reads,
             self._write_log,
         )
         self._front = shell
