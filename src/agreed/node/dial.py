@@ -117,6 +117,12 @@ class Peers:
     def close(self) -> None:
         self.know({})
 
+    def _made(self, name: NodeId) -> PeerConnection:
+        """Known from here on, and not when the task goes on: where the loop is busy the peer has answered by
+        then, and what is said again on a new connection would be dropped."""
+        connection = self._connections[name] = PeerConnection(name, self._node)
+        return connection
+
     async def _keep(self, name: NodeId, address: str) -> None:
         loop = asyncio.get_running_loop()
         try:
@@ -128,13 +134,10 @@ class Peers:
         while True:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    _, connection = await loop.create_connection(
-                        lambda: PeerConnection(name, self._node), host, port
-                    )
+                    _, connection = await loop.create_connection(lambda: self._made(name), host, port)
             except (OSError, TimeoutError):
                 pass
             else:
-                self._connections[name] = connection
                 await connection.ended
                 if self._connections.get(name) is connection:
                     del self._connections[name]
