@@ -135,6 +135,8 @@ class Leader(Role):
         if follower.pace is not _REPLICATE or self.thrift.is_prompt(follower.name):
             return True
         raft = self.raft
+        if follower.next <= raft.log.base_index:
+            return True  # there is nothing to wait for: it needs a snapshot
         due_at = self.thrift.due_at(follower, raft.now)
         large = len(raft.log.entry(raft.log.last_index).payload) >= LARGE_BYTES
         if large or raft.now >= due_at or any(name == follower.name for _, name in self._waiting):
