@@ -179,8 +179,16 @@ class Log:
             self._members.pop()
         self.members = self._members[-1][1]
 
-    def compact(self, mark: SnapshotMark, tail_entries: int, tail_bytes: int) -> None:
-        """A snapshot up to `mark` is durable: forget what it contains, but for a tail.
+    def compact(
+        self,
+        mark: SnapshotMark,
+        tail_entries: int,
+        tail_bytes: int,
+        needed_after: Index | None = None,
+        needed_bytes: int = 0,
+    ) -> None:
+        """A snapshot up to `mark` is durable: forget what it contains, but for a tail, and for what somebody
+        needs after an index that we still hold, if that is no more than so many bytes.
 
         A mark that is older than the newest snapshot, or names an entry we do not have, changes nothing.
         """
@@ -193,6 +201,10 @@ class Log:
             if kept_bytes > tail_bytes:
                 break
             cut -= 1
+        if needed_after is not None and self.base_index <= needed_after < cut:
+            needed = self.between(needed_after + 1, mark.index)
+            if sum([len(entry.payload) + ENTRY_OVERHEAD_BYTES for entry in needed]) <= needed_bytes:
+                cut = needed_after
         if cut == self.base_index:
             return
         base_term = self.entry(cut).term

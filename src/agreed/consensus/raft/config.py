@@ -34,6 +34,10 @@ class RaftConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     tail_bytes: int = 16 * 1024 * 1024
     """How much of what a snapshot contains is kept for followers that lag a little."""
 
+    catching_up_bytes: int = 128 * 1024 * 1024
+    """The same for followers that are being sent a snapshot, or have just got one: what they need next stays
+    until they are there, as long as it is no more than this."""
+
     commit_notice_ms: int = 2
     """A commit is told to followers with the next append, or after this time where none comes."""
 
@@ -75,7 +79,8 @@ class RaftConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0")
         never_negative = (
-            "tail_entries", "tail_bytes", "commit_notice_ms", "spare_delay_ms", "promote_lag_entries",
+            "tail_entries", "tail_bytes", "catching_up_bytes", "commit_notice_ms", "spare_delay_ms",
+            "promote_lag_entries",
         )  # fmt: skip
         for name in never_negative:
             if getattr(self, name) < 0:

@@ -228,6 +228,7 @@ class Leader(Role):
         """It has what our log no longer holds, from a snapshot or after all; or it still needs the pieces."""
         if follower.match >= max(self.raft.log.base_index, 1):
             follower.replicate()
+            follower.arriving = self.raft.log.last_index
         else:
             self.snapshots.heard(follower)
 
@@ -382,6 +383,21 @@ class Leader(Role):
         self.change.abandon()
 
     # --- snapshots ---
+
+    def needed_after(self) -> Index | None:
+        """The story: a transfer takes longer than the time to our next snapshot.  Were the log cut then, the
+        entries behind the one that is being sent would be gone, and the follower would be sent the newer one
+        instead, from its beginning, and so on for as long as there is something to write."""
+        raft = self.raft
+        needed: list[Index] = []
+        for follower in self.followers:
+            if raft.now - follower.heard_at >= raft.config.election_timeout_ms[1]:
+                continue
+            if follower.pace is _SNAPSHOT:
+                needed.append((follower.sending or raft.log.mark).index)
+            elif follower.match < follower.arriving:
+                needed.append(follower.match)
+        return min((index for index in needed if index >= raft.log.base_index), default=None)
 
     def on_install_snapshot_reply(self, source: NodeId, message: InstallSnapshotReply) -> None:
         follower = self.progress.get(source)

@@ -25,6 +25,7 @@ class Pace(Enum):
 class Progress:
     __slots__ = (
         "_window",
+        "arriving",
         "heard_at",
         "identity",
         "in_flight_bytes",
@@ -78,6 +79,9 @@ class Progress:
         """SNAPSHOT: our driver is reading that piece."""
         self.stalled = False
         """SNAPSHOT: the piece may be lost; load it again as soon as the follower is heard."""
+        self.arriving: Index = 0
+        """How long our log was when the follower had its snapshot: once it has come so far, it is no longer
+        one that catches up."""
         self.piece_at: Instant = now
         """SNAPSHOT: when that piece was asked for or sent."""
 

@@ -280,7 +280,9 @@ class Raft(RaftState):
 
     def _on_snapshot_taken(self, event: SnapshotTaken) -> None:
         if event.mark.index <= self.commit:
-            self.log.compact(event.mark, self.config.tail_entries, self.config.tail_bytes)
+            config = self.config
+            needed_after, needed_bytes = self.role.needed_after(), config.catching_up_bytes
+            self.log.compact(event.mark, config.tail_entries, config.tail_bytes, needed_after, needed_bytes)
 
     def _on_chunk_loaded(self, event: ChunkLoaded) -> None:
         self.role.on_chunk_loaded(event)

@@ -74,6 +74,10 @@ class Role:
     def on_leave(self) -> None:
         """The role ends: nobody may be left waiting."""
 
+    def needed_after(self) -> Index | None:
+        """Who is catching up needs the log after this index, though a snapshot contains it."""
+        return None
+
     def on_append_entries(self, source: NodeId, message: AppendEntries) -> None: ...
 
     def on_append_entries_reply(self, source: NodeId, message: AppendEntriesReply) -> None: ...
