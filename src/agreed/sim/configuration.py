@@ -16,6 +16,7 @@ def raft_config(conditions: Conditions) -> RaftConfig:
         window_messages=conditions.window_messages,
         tail_entries=conditions.tail_entries,
         commit_notice_ms=conditions.commit_notice_ms,
+        spare_delay_ms=conditions.spare_delay_ms,
         read_timeout_ms=200,
         lease_reads=conditions.lease_reads,
         clock_rate_bound=conditions.clock_rate_bound_permille / 1000,
@@ -28,6 +29,7 @@ def settings(conditions: Conditions) -> Settings:
         session_timeout_ms=conditions.session_ms,
         linearizable_reads=conditions.linearizable_reads,
         snapshot_entries=conditions.snapshot_entries,
+        large_proposal_bytes=conditions.large_proposal_bytes,
         leaderless_grace_ms=1_500,
         four_letter_words=frozenset({"srvr", "mntr", "ruok"}),
     )

@@ -23,7 +23,7 @@ NETWORK, PROCESSES, DISKS, CLOCKS, MEMBERS = "network", "processes", "disks", "c
 GROUPS: dict[FaultKind, str] = {
     FaultKind.CUT: NETWORK, FaultKind.CUT_ONE_WAY: NETWORK, FaultKind.CLOG: NETWORK, FaultKind.LOSE: NETWORK,
     FaultKind.DOUBLE: NETWORK, FaultKind.REPLAY: NETWORK, FaultKind.CORRUPT: NETWORK,
-    FaultKind.BREAK: NETWORK, FaultKind.MOVE_CLIENTS: NETWORK,
+    FaultKind.BREAK: NETWORK, FaultKind.MOVE_CLIENTS: NETWORK, FaultKind.GATHER: NETWORK,
     FaultKind.KILL: PROCESSES, FaultKind.POWER: PROCESSES, FaultKind.PAUSE: PROCESSES,
     FaultKind.SLOW_DISK: DISKS, FaultKind.FULL_DISK: DISKS, FaultKind.FAILING_SYNC: DISKS,
     FaultKind.READ_ERROR: DISKS, FaultKind.ROT: DISKS, FaultKind.MISDIRECT: DISKS, FaultKind.WIPE: DISKS,
@@ -86,6 +86,9 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         session_ms=stream.pick([(1_500, 2_500), (2_000, 4_000)]),
         pipelined=stream.pick([1, 2, 6]),
         until_sessions_end=stream.chance(250),
+        spare_delay_ms=stream.pick([0, 4, 30]),
+        large_proposal_bytes=stream.pick([1, 6 * 1024]),
+        election_timeout_ms=stream.weighted([((250, 500), 3), ((250, 290), 1)]),
     )
 
 
@@ -121,7 +124,8 @@ class _Drawing:
             FaultKind.WALL_STROBE: lambda s: (self._node(s), s.pick([300, 1_000]), s.pick([40, 5_000])),
             FaultKind.TRANSFER: lambda s: ("" if s.chance(500) else s.pick(self._names), 0, 0),
             FaultKind.ADD: lambda s: (f"n{len(self._names) + s.between(1, 2)}", 0, int(s.chance(800))),
-            FaultKind.REMOVE: lambda s: (self._node(s), 0, 0),
+            FaultKind.REMOVE: lambda s: (self._node(s), 0, int(s.chance(500))),
+            FaultKind.GATHER: lambda s: (self._node(s), s.pick([100, 600]), 0),
         }  # fmt: skip
 
     def faults(self) -> tuple[Fault, ...]:
@@ -149,13 +153,20 @@ class _Drawing:
         self, stream: Stream, chances: dict[str, int]
     ) -> list[tuple[int, int, FaultKind, tuple[str, int, int]]]:
         """One leader after the other is cut off for a while: logs that leave each other, votes that come
-        late, and terms in which nobody gets far are rare without it."""
-        if not stream.chance(chances[NETWORK] // 2):
+        late, and terms in which nobody gets far are rare without it.
+
+        Where all clients are with the leader that is cut off, its log grows for a while, and that of the next
+        one does not: of two logs the longer one is the older.  And leases count when nobody is heard."""
+        often = 400 if self._conditions.lease_reads else 0
+        if not stream.chance(max(chances[NETWORK] // 2, often)):
             return []
         pause_ms, found = stream.pick([300, 600, 900]), []
+        gathered = stream.chance(500)
         at_ms = stream.below(pause_ms)
         while at_ms < self._storm_ms:
             lasting_ms = stream.pick([120, 400, 800])
+            if gathered:
+                found.append((max(0, at_ms - 80), 99, FaultKind.GATHER, ("leader", 80 + lasting_ms, 0)))
             found.append((at_ms, 100, FaultKind.CUT, ("leader", lasting_ms, int(stream.chance(300)))))
             if stream.chance(300):
                 found.append((at_ms, 101, FaultKind.CLOG, ("*>*", lasting_ms, stream.pick([20, 120, 300]))))

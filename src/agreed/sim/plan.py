@@ -71,6 +71,9 @@ class FaultKind(Enum):
     ADD = "add"
     """A new node `target` is started, added and, with `amount` 1, promoted."""
     REMOVE = "remove"
+    """With `amount` 1 another operator adds a node at the same moment."""
+    GATHER = "gather"
+    """All clients connect to the same node, the others have none."""
     MOVE_CLIENTS = "move clients"
     """The connections of all clients with the node are reset."""
 
@@ -120,6 +123,8 @@ class Conditions(msgspec.Struct, frozen=True):
     max_append_bytes: int = 4_000
     window_messages: int = 8
     commit_notice_ms: int = 2
+    spare_delay_ms: int = 0
+    """How long entries for followers that a quorum can do without may wait for more."""
     lease_reads: bool = False
     clock_rate_bound_permille: int = 50
     drift_millionths: int = 0
@@ -128,6 +133,8 @@ class Conditions(msgspec.Struct, frozen=True):
     snapshot_entries: int = 40
     segment_bytes: int = 16_384
     chunk_bytes: int = 700
+    large_proposal_bytes: int = 6 * 1024
+    """From so many bytes on a proposal does not wait for the one before it."""
     session_ms: tuple[int, int] = (1_500, 4_000)
     pipelined: int = 1
     """How many requests a client may have under way."""
