@@ -20,6 +20,7 @@ from agreed.consensus.members import Members
 from agreed.consensus.quorum import Quorum
 from agreed.consensus.raft.invariants import ClusterInvariants, check
 from agreed.consensus.raft.leader import Leader
+from agreed.consensus.raft.messages import RequestVote
 from agreed.consensus.raft.raft import Raft
 from agreed.sim.elections import Elections
 from agreed.sim.freshness import watch_reads
@@ -154,10 +155,13 @@ class Judge:
             known = self._matches[node.name] = (role, {})
         matches = known[1]
         for name, follower in role.progress.items():
-            identity, match = matches.get(name, (follower.identity, 0))
-            if follower.match < match and identity == follower.identity:
-                raise Broken("a match goes back", f"{node.name} of {name}: from {match} to {follower.match}")
-            matches[name] = (follower.identity, follower.match)
+            match = follower.match
+            before = matches.get(name)
+            if before is not None and before[1] == match and before[0] == follower.identity:
+                continue
+            if before is not None and match < before[1] and before[0] == follower.identity:
+                raise Broken("a match goes back", f"{node.name} of {name}: from {before[1]} to {match}")
+            matches[name] = (follower.identity, match)
 
     def _mark(self, raft: Raft) -> None:
         """Situations that a test of Raft should get into."""
@@ -181,9 +185,21 @@ class Judge:
             self.world.mark("two leaders, of two terms")
         if raft.commit < raft.log.last_index - 1:
             self.world.mark("leader elected with entries not known to be committed")
+        self._check_leases(node, raft)
         self.raft.check(raft, self._rafts())
         if self.cluster.story is not None and self.world.trace.telling:
             self.cluster.story.elected(node, raft)
+
+    def _check_leases(self, node: Node, raft: Raft) -> None:
+        """Who led before may be sure of itself only until somebody else leads (thesis 6.4.1)."""
+        for other in self.cluster.nodes.values():
+            if other is node or not other.leads:
+                continue
+            role = other.replica.machine.role
+            now = other.clock.monotonic_ms(self.world.now)
+            if isinstance(role, Leader) and role.reads.leased(now):
+                told = f"{node.name} leads in {raft.term}, and {other.name} is still sure of itself"
+                raise Broken("a lease while another leads", told)
 
     def _rafts(self) -> list[Raft]:
         return [
@@ -308,6 +324,9 @@ class Judge:
         raft = node.replica.machine
         assert isinstance(raft, Raft)
         role, term, last, commit = before
+        if raft.restart_timer and not self._voted(raft, peer, message):
+            told = f"{node.name} waits anew because of a {type(message).__name__} of {peer}"
+            raise Broken("a timer restarted for who neither leads nor got a vote", told)
         log_last = raft.log.last_index
         if raft.role.name != role:
             outcome = f"becomes {raft.role.name}"
@@ -323,6 +342,9 @@ class Judge:
             outcome = "stays"
         cell = (role, type(message).__name__, outcome)
         self.table[cell] = self.table.get(cell, 0) + 1
+
+    def _voted(self, raft: Raft, peer: str, message: object) -> bool:
+        return isinstance(message, RequestVote) and not message.pre and raft.vote == peer
 
     # --- what clients are told ----------------------------------------------------------------------------
 

@@ -81,6 +81,8 @@ class Node:
         self._founding: Founding | None = None
         self._backlog: deque[tuple[object, ...]] = deque()
         self._alarm_at: int | None = None
+        self._alarm_for: int | None = None
+        """The wish that this alarm was set for."""
         self._next_client = 1
         self._take_due = False
         self._lazy = cluster.plan.conditions.lazy_permille
@@ -451,11 +453,11 @@ class Node:
     def _set_alarm(self) -> None:
         """One alarm at a time is in the queue; a later wish is looked at when it rings."""
         wake = self.replica.wake
-        if wake is None:
+        if wake is None or (wake == self._alarm_for and self._alarm_at is not None):
             return
         at = max(self.clock.when(wake), self.world.now)
         if self._alarm_at is None or at < self._alarm_at:
-            self._alarm_at = at
+            self._alarm_at, self._alarm_for = at, wake
             self.world.at(at, self._ring, self.boot, at)
 
     def _ring(self, boot: int, at: int) -> None:

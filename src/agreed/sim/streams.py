@@ -42,7 +42,7 @@ class Stream:
         return (self.bits(32) * 1000 >> 32) < permille
 
     def pick(self, choices: Sequence[T]) -> T:
-        return choices[self.below(len(choices))]
+        return choices[self.bits(32) * len(choices) >> 32]
 
     def weighted(self, choices: Sequence[tuple[T, int]]) -> T:
         """One of them, in proportion to the weights (not all 0)."""

@@ -1,11 +1,13 @@
 """One thing a client is after, while it is after it: a conversation (`workload.py`), and its account."""
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agreed.check.history import Status
 from agreed.sim.history import Call
 from agreed.sim.plan import Ask
+from agreed.sim.streams import Stream
 from agreed.sim.workload import FUNCTIONS, JUDGED, Conversation
 from agreed.sim.world import MS
 
@@ -18,7 +20,6 @@ class Task:
         self.client, self.ask, self.attempt = client, ask, attempt
         self.value = ask.number * 8 + attempt
         """Nobody else ever writes it."""
-        self.dice = client.world.stream("ask", ask.number, attempt)
         self.wrote = False
         self.awaited: list[Any] = []
         """Answers to the requests that were sent together."""
@@ -36,6 +37,11 @@ class Task:
             key = None if model == "multi-register" else ask.key
             self.call = client.begin_call(function, (model, key))
         self.conversation: Conversation = FUNCTIONS[ask.function](self)
+
+    @cached_property
+    def dice(self) -> Stream:
+        """Made when it is first thrown: most conversations never do, and a stream costs more than an event."""
+        return self.client.world.stream("ask", self.ask.number, self.attempt)
 
     def data(self, value: int, tag: bytes = b"") -> bytes:
         """What to write: the value, and behind it what makes it unlike anything that anybody else writes."""
