@@ -9,12 +9,15 @@ from random import Random
 import pytest
 
 from agreed.consensus.machine import Ballot, Save, SnapshotMark
+from agreed.consensus.raft.config import RaftConfig
+from agreed.consensus.raft.raft import Raft
 from agreed.disk.recovery import Recovered, recover
 from agreed.disk.segments import segment_path
 from agreed.disk.snapshots import SnapshotName, snapshot_path
 from agreed.errors import AgreedError, ConfigurationError, CorruptData, WrongIdentity
 from tests.disk.faulty_files import FaultyFiles
 from tests.disk.workload import DIRECTORY, MEMBERS, entry, filled, snapshot_of_a_peer, start
+from tests.replica.alone import Dice
 
 LOG_1, LOG_2, LOG_3 = (segment_path(DIRECTORY, number) for number in (1, 2, 3))
 
@@ -316,6 +319,22 @@ def test_a_received_snapshot_which_the_log_contains_leaves_what_follows_it() -> 
 
 
 # --- leftovers -------------------------------------------------------------------------------------------
+
+
+def test_a_snapshot_may_be_of_a_term_that_was_not_yet_saved() -> None:
+    """The others had agreed on it; this node's log was still on its way to the disk when the power went."""
+    disk = FaultyFiles()
+    recovered = filled(3, disk)
+    saved = recovered.wal.ballot
+    mark = SnapshotMark(5, saved.term + 1, MEMBERS)
+    _install(recovered, mark)
+    recovered.close()
+    for _ in range(2):
+        recovered = start(disk)
+        assert recovered.ballot == Ballot(mark.term, None)
+        Raft("n1", MEMBERS, recovered.ballot, mark, recovered.entries, RaftConfig(), Dice(), 0)
+        recovered.close()
+    assert saved.term < mark.term
 
 
 def test_what_was_being_written_aside_is_removed() -> None:

@@ -18,6 +18,10 @@ How log and snapshot fit.  The snapshot is the state after entry (i, t).
 * The log has another entry at i: the process ended after a received snapshot got its name and before
   `Wal.start_after`.  What the log holds contradicts what was committed; it is void.
 * The log begins after i + 1: something is missing.  Refused.
+
+Nor need the ballot be as new as the snapshot: a follower applies what the others have agreed upon while its
+own disk is still busy with it, and may have a snapshot of that before the save.  A term that was not saved is
+one in which this node has neither voted nor acknowledged anything, so it begins there without a vote.
 """
 from __future__ import annotations
 
@@ -112,6 +116,7 @@ class _Recovery:
                 f"{replay.identity:016x}, here {identity.identity:016x}).  {WHAT_TO_DO}"
             )
         wal = Wal.resume(self._directory, self._files, replay, segment_size=self._segment_size)
+        ballot = replay.ballot
         if snapshot is not None:
             mark = snapshot.mark
             if replay.extent.term_at(mark.index) != mark.term:
@@ -120,9 +125,11 @@ class _Recovery:
                     "its place"
                 )
                 replay.entries.clear()
+            if mark.term > ballot.term:
+                ballot = Ballot(mark.term, None)
             wal.start_after(mark.index, mark.term)
         return Recovered(
-            identity, replay.ballot, snapshot, replay.entries, self._repairs, wal, self._snapshots, lock
+            identity, ballot, snapshot, replay.entries, self._repairs, wal, self._snapshots, lock
         )
 
     def _begin_life(self, fresh: DirectoryIdentity) -> DirectoryIdentity:
