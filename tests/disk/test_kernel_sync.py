@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import tempfile
 from collections.abc import Iterator
@@ -64,6 +65,27 @@ def test_what_cannot_be_synced_is_told(kernel: KernelSync) -> None:
 def test_where_the_processor_is_unknown_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "abacus")
     assert KernelSync.make() is None
+
+
+def test_a_program_of_32_bits_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine says "x86_64" to it, too, and the numbers mean other calls."""
+    monkeypatch.setattr("sys.maxsize", (1 << 31) - 1)
+    assert KernelSync.make() is None
+
+
+def test_a_process_with_many_files_has_one_as_well(kernel: KernelSync) -> None:
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < 1_200:
+        pytest.skip("this process may not open so many files")
+    held = [os.dup(kernel.fileno()) for _ in range(1_100)]
+    try:
+        made = KernelSync.make()
+        assert made is not None
+        assert made.fileno() > 1_024
+        made.close()
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 def test_where_the_kernel_knows_the_call_and_not_this_use_of_it_there_is_none() -> None:

@@ -28,7 +28,8 @@ _NUMBERS = {
     "aarch64": (0, 1, 4, 2),
     "riscv64": (0, 1, 4, 2),
 }
-"""System call numbers of io_setup, io_destroy, io_getevents and io_submit."""
+"""System call numbers of io_setup, io_destroy, io_getevents and io_submit, for programs of 64 bits.  For one
+of 32 bits on the same machine they are other calls: to leave the process, to give away a file."""
 
 TRIAL_S = 5.0
 """How long a sync of nothing may take before it is taken for one that never ends."""
@@ -84,7 +85,8 @@ class KernelSync:
     @classmethod
     def make(cls) -> KernelSync | None:
         numbers = _NUMBERS.get(platform.machine())
-        if not sys.platform.startswith("linux") or numbers is None or sys.byteorder != "little":
+        fits = sys.platform.startswith("linux") and sys.byteorder == "little" and sys.maxsize > 1 << 32
+        if not fits or numbers is None:
             return None
         try:
             made = cls(numbers)
@@ -100,8 +102,9 @@ class KernelSync:
         descriptor = os.memfd_create("agreed-sync", os.MFD_CLOEXEC)
         try:
             self.submit(descriptor)
-            done, _, _ = select.select([self], [], [], TRIAL_S)
-            return bool(done) and self.result() is None
+            done = select.poll()  # and not `select`, which refuses numbers from 1024 on
+            done.register(self, select.POLLIN)
+            return bool(done.poll(TRIAL_S * 1_000)) and self.result() is None
         except OSError:
             return False
         finally:
