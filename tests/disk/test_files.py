@@ -67,6 +67,19 @@ def test_names_come_and_go(tmp_path: Path) -> None:
         files.open(directory / "y")
 
 
+def test_a_directory_that_is_there_already_is_durable_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been made by a process that was killed before it could sync its name; or by an operator."""
+    directory = tmp_path / "data"
+    directory.mkdir()
+    files = RealFiles()
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "fsync_directory", synced.append)
+    files.make_directory(directory)
+    assert synced == [tmp_path]
+
+
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     replace_file(RealFiles(), tmp_path / "it", b"old and long")
     replace_file(RealFiles(), tmp_path / "it", b"new")

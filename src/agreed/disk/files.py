@@ -21,7 +21,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -177,12 +177,17 @@ class RealFiles:
 
     def make_directory(self, path: Path) -> None:
         missing = []
-        while not path.is_dir():
-            missing.append(path)
-            path = path.parent
+        directory = path
+        while not directory.is_dir():
+            missing.append(directory)
+            directory = directory.parent
         for directory in reversed(missing):
             directory.mkdir(exist_ok=True)
             self.fsync_directory(directory.parent)
+        if not missing:
+            # Whoever made it, this process or the operator, may have ended before its name was durable.
+            with suppress(PermissionError):
+                self.fsync_directory(path.absolute().parent)
 
     def rename(self, source: Path, target: Path) -> None:
         os.rename(source, target)
