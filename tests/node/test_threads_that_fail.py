@@ -14,6 +14,7 @@ from agreed.disk.files import RealFiles
 from agreed.disk.kernel_sync import KernelSync
 from agreed.disk.wal import Wal
 from agreed.errors import DiskFailed
+from agreed.node.jobs import JobThread
 from agreed.node.writer import Writer
 
 
@@ -113,3 +114,26 @@ def test_a_sync_that_fails_in_the_kernel_stops_the_writer(
     assert "write or fdatasync failed: Input/output error" in told[0]
     with pytest.raises(DiskFailed, match="refuses everything"):
         wal.append([save(1)])
+
+
+def test_a_job_that_hangs_in_the_kernel_does_not_keep_the_process() -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def hang() -> None:
+        begun.set()
+        assert goes_on.wait(30)
+
+    async def run() -> None:
+        jobs = JobThread("agreed-hanging")
+        jobs.submit(hang)
+        jobs.submit(lambda: done.append(2))
+        assert begun.wait(30)
+        await jobs.stop(0.01)
+
+    asyncio.run(run())
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "agreed-hanging"]
+    assert thread.daemon, "or the interpreter would wait for it"
+    goes_on.set()
+    thread.join(30)
+    assert done == [], "what had not begun when it was stopped is not done"

@@ -4,7 +4,7 @@ Whatever happens is given to the replica at once (`happened`); the effects of al
 the event loop are done together at its end (`_turn`).  The shell's whole duty towards safety is to say
 `Saved` only when it is true, and in order.
 
-What waits for a disk does not wait here: saves go to `writer.py`, snapshots to an executor with one thread.
+What waits for a disk does not wait here: saves go to `writer.py`, snapshots to a thread (`jobs.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import resource
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn, TypeVar
 
@@ -32,8 +32,9 @@ from agreed.errors import CorruptData, DiskFailed
 from agreed.node import clock
 from agreed.node.busy_poll import BusyPoll
 from agreed.node.dial import Peers
+from agreed.node.jobs import JobThread
 from agreed.node.listen import ClientProtocol, PeerProtocol
-from agreed.node.writer import Writer
+from agreed.node.writer import STOP_WITHIN_S, Writer
 from agreed.replica import events
 from agreed.replica.acquaintances import Acquaintances
 from agreed.replica.founding import Admission
@@ -103,7 +104,7 @@ class Shell:
         self._writer = Writer(
             recovered.wal, self._saved, self._disk_failed, self._crash, KernelSync.make()
         )
-        self._snapshot_thread = ThreadPoolExecutor(1, "agreed-snapshots")
+        self._snapshot_thread = JobThread("agreed-snapshots")
         self._snapshots = SnapshotWork(recovered.snapshots, self._complain)
 
     # --- the loop -------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ class Shell:
             if protocol.transport is not None:
                 protocol.transport.close()
         await self._writer.stop()
-        await self._loop.run_in_executor(None, self._snapshot_thread.shutdown)
+        await self._snapshot_thread.stop(STOP_WITHIN_S)
 
     # --- the disk -------------------------------------------------------------------------------------
 
@@ -234,15 +235,20 @@ class Shell:
         self.happened(events.DiskStopped(reason))
 
     def _in_snapshot_thread(self, job: Callable[[], Result], then: Callable[[Result], object]) -> None:
-        """An executor keeps what a job raises to itself, and the node would wait for its answer for ever."""
+        """Whatever the job raises must be told, or the node would wait for its answer for ever."""
 
         def run() -> None:
             try:
-                self._loop.call_soon_threadsafe(then, job())
+                answer: Callable[[], object] = partial(then, job())
             except DiskFailed as error:
-                self._loop.call_soon_threadsafe(self._disk_failed, str(error))
+                answer = partial(self._disk_failed, str(error))
             except Exception:
-                self._crash()
+                if not self._ended:
+                    self._crash()
+                return
+            with suppress(RuntimeError):
+                # It has hung until after the loop was closed: nobody waits for its answer any more.
+                self._loop.call_soon_threadsafe(answer)
 
         self._snapshot_thread.submit(run)
 
