@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Sequence
 
 from agreed.torture.faults.fault import Fault, Scene, named
+from agreed.torture.faults.processes import RESTART_WITHIN_S
 from agreed.torture.faults.shim import TRUE_TIME, DiskTrouble
 from agreed.torture.node import Node
+from agreed.torture.processes import NotServing
 
 ENDS_WITHIN_S = 20.0
 
@@ -17,14 +20,25 @@ STROBE_S = 1.2
 
 
 class ClockJump:
-    """The time of day of these nodes jumps, once or back and forth; at the end it is right again."""
+    """The time of day of these nodes jumps, once or back and forth; at the end it is right again.
+
+    `reboot`: they are switched off and on with it, as machines are whose clock has no battery; what a node
+    takes from the clock once, at its start, it then has wrong for as long as it runs."""
 
     kind = "clock"
 
     def __init__(
-        self, scene: Scene, nodes: Sequence[Node], offset_s: int, strobe: bool, seconds: float
+        self,
+        scene: Scene,
+        nodes: Sequence[Node],
+        offset_s: int,
+        strobe: bool,
+        reboot: bool,
+        seconds: float,
     ) -> None:
-        self.detail = f"{named(nodes)} {offset_s:+d} s{', back and forth' if strobe else ''}"
+        how = f"{', back and forth' if strobe else ''}{', with a reboot' if reboot else ''}"
+        self.detail = f"{named(nodes)} {offset_s:+d} s{how}"
+        self._reboot = reboot
         self.seconds = seconds
         self._scene = scene
         self._nodes = nodes
@@ -34,8 +48,22 @@ class ClockJump:
 
     async def begin(self) -> None:
         self._set(self._offset)
+        if self._reboot:
+            await asyncio.gather(*(self._restart(node) for node in self._nodes if not node.troubled))
         if self._strobe:
             self._strobing = asyncio.ensure_future(self._back_and_forth())
+
+    async def _restart(self, node: Node) -> None:
+        """The clock stays wrong until it has started, however long that takes."""
+        if node.process is None or not node.running:
+            return
+        node.troubled = True
+        try:
+            node.process.kill()
+            with contextlib.suppress(NotServing):  # other faults may keep it from serving
+                await self._scene.cluster.restart(node, RESTART_WITHIN_S)
+        finally:
+            node.troubled = False
 
     async def _back_and_forth(self) -> None:
         while True:
@@ -84,7 +112,8 @@ class BadDisk:
 def draw_clock(scene: Scene, dice: random.Random) -> Fault | None:
     nodes = dice.sample(scene.cluster.nodes, dice.choice((1, 1, 2, len(scene.cluster.nodes))))
     offset_s = dice.choice((-1, 1)) * dice.choice((1, 5, 60, 3600, 86_400))
-    return ClockJump(scene, nodes, offset_s, dice.random() < 0.3, dice.uniform(1.0, 8.0))
+    strobe, seconds = dice.random() < 0.3, dice.uniform(1.0, 8.0)
+    return ClockJump(scene, nodes, offset_s, strobe, dice.random() < 0.4, seconds)
 
 
 def draw_disk_full(scene: Scene, dice: random.Random) -> Fault | None:
