@@ -20,12 +20,6 @@ from agreed.types import NUMBER_MOST, NodeId, Stamp
 PROPOSALS_UNDER_WAY = 4
 """How many entries the leader has under way before it lets the next batch grow, where they are large."""
 
-LARGE_PROPOSAL_BYTES = 6 * 1024
-"""Below this (some thirty small writes) a batch waits until nothing is under way.  An entry costs three nodes
-a message, a sync and a reply whatever is in it; of fifty clients that wait for each other's turns, three
-small entries under way at a time cost more than they gain (measured: 30 % of throughput where clients are
-spread over the nodes)."""
-
 MAX_GATHERED_BYTES = 64 * 1024 * 1024
 
 MAX_ENTRY_BYTES = 8 * 1024 * 1024

@@ -106,7 +106,11 @@ class Client:
         if self.world.now < self._asleep_until:
             self.world.at(self._asleep_until, self._connect)
             return
-        node = self._only or self.dice.pick(list(self.cluster.nodes.values()))
+        meeting = self.cluster.meeting if self._only is None else None
+        if meeting is not None and meeting.serving:
+            node = meeting
+        else:
+            node = self._only or self.dice.pick(list(self.cluster.nodes.values()))
         if not node.serving:
             self.world.later(self.dice.between(5, 60) * MS, self._connect)
             return

@@ -15,6 +15,7 @@ def raft_config(conditions: Conditions) -> RaftConfig:
         max_append_bytes=conditions.max_append_bytes,
         window_messages=conditions.window_messages,
         tail_entries=conditions.tail_entries,
+        catching_up_bytes=conditions.catching_up_bytes,
         commit_notice_ms=conditions.commit_notice_ms,
         spare_delay_ms=conditions.spare_delay_ms,
         read_timeout_ms=200,

@@ -87,6 +87,7 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         pipelined=stream.pick([1, 2, 6]),
         until_sessions_end=stream.chance(250),
         spare_delay_ms=stream.pick([0, 4, 30]),
+        catching_up_bytes=stream.pick([0, 5_000, 1_000_000]),
         large_proposal_bytes=stream.pick([1, 6 * 1024]),
         election_timeout_ms=stream.weighted([((250, 500), 3), ((250, 290), 1)]),
     )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Undo = Callable[[], None]
 
+ANOTHER = "n9"
+"""Who is added while somebody else is removed."""
+
 DAMAGE = {FaultKind.ROT, FaultKind.MISDIRECT, FaultKind.WIPE}
 
 
@@ -63,6 +66,7 @@ class Faults:
             FaultKind.ADD: self._add,
             FaultKind.REMOVE: self._remove,
             FaultKind.MOVE_CLIENTS: self._move_clients,
+            FaultKind.GATHER: self._gather,
         }
 
     # --- beginning and end --------------------------------------------------------------------------------
@@ -246,6 +250,22 @@ class Faults:
         for link in list(node.links.values()):
             link.client.leave()
         return nothing
+
+    def _gather(self, fault: Fault) -> Undo | None:
+        node = self._node(fault)
+        if node is None or not node.serving:
+            return None
+        cluster = self._cluster
+        cluster.meeting = node
+        for other in cluster.nodes.values():
+            for link in list(other.links.values()) if other is not node else ():
+                link.client.leave()
+
+        def undo() -> None:
+            if cluster.meeting is node:
+                cluster.meeting = None
+
+        return undo
 
     # --- processes and machines ---------------------------------------------------------------------------
 
@@ -445,4 +465,8 @@ class Faults:
         if not self._may_change():
             return None
         node = self._node(fault)
-        return nothing if node is not None and self.operators.remove(node.name) else None
+        if node is None or not self.operators.remove(node.name):
+            return None
+        if fault.amount:
+            self.operators.add(ANOTHER, promote=False)
+        return nothing

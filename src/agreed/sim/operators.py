@@ -30,11 +30,15 @@ PATIENCE_MS = 1_200
 NEW_DISK_AFTER_MS = 200
 
 
+Request = MemberAdd | MemberPromote | MemberRemove | MemberReplace
+
+
 class Wish:
     """Something that an operator wants to be true, and the request that is under way for it."""
 
-    def __init__(self, request: object, done_if: str = "") -> None:
+    def __init__(self, request: Request, done_if: str = "") -> None:
         self.request = request
+        self.name = request.name
         self.done_if = done_if
         """A refusal that says that it is true already."""
         self.asked: tuple[Node, int, int, int] | None = None
@@ -54,7 +58,7 @@ class Operators:
     @property
     def changing(self) -> bool:
         """A change of members is wished for or under way."""
-        return any(not isinstance(wish.request, LeadershipTransfer) for wish in self._wishes)
+        return bool(self._wishes)
 
     # --- wishes -------------------------------------------------------------------------------------------
 
@@ -107,13 +111,19 @@ class Operators:
             self._world.later(LOOK_EVERY_MS * MS, self._look)
 
     def look(self) -> None:
-        """See to whatever is broken, and to the first wish."""
+        """See to whatever is broken, and for each node to the first wish.
+
+        Operators do not know of each other: wishes for two nodes may be asked for at the same moment."""
         self._replace_the_lost()
-        while self._wishes:
-            wish = self._wishes[0]
-            if not self._pursue(wish):
-                return
-            self._wishes.pop(0)
+        while done := [wish for wish in self._first_wishes() if self._pursue(wish)]:
+            for wish in done:
+                self._wishes.remove(wish)
+
+    def _first_wishes(self) -> list[Wish]:
+        first: dict[str, Wish] = {}
+        for wish in self._wishes:
+            first.setdefault(wish.name, wish)
+        return list(first.values())
 
     def _replace_the_lost(self) -> None:
         cluster = self._cluster

@@ -120,6 +120,7 @@ class Conditions(msgspec.Struct, frozen=True):
     heartbeat_ms: int = 60
     election_timeout_ms: tuple[int, int] = (250, 500)
     tail_entries: int = 5
+    catching_up_bytes: int = 1_000_000
     max_append_bytes: int = 4_000
     window_messages: int = 8
     commit_notice_ms: int = 2

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from agreed.consensus.machine import Ballot, SnapshotMark
 from agreed.consensus.raft.leader import Leader
+from agreed.consensus.raft.messages import AppendEntriesReply
+from agreed.consensus.raft.progress import Progress
 from agreed.consensus.raft.raft import Raft
 from agreed.consensus.raft.reads import Reads
 from agreed.consensus.raft.state import RaftState
@@ -20,6 +22,31 @@ class TakesTheTermOfASnapshot(Raft):
         if mark.term < self.term:
             self.term, self.vote = mark.term, None
             self.ballot = Ballot(self.term, None)
+
+
+class KeepsTheLogUnderASnapshot(Raft):
+    """R20: a log that contradicts a snapshot goes as a whole."""
+
+    def restore(self, mark: SnapshotMark) -> None:
+        suffix = self.log.between(mark.index + 1, self.log.last_index)
+        super().restore(mark)
+        for entry in suffix:
+            # As a log would take them that looks at indexes alone.
+            if entry.term > self.log.last_term:
+                self.log.append([entry])
+            else:
+                self.log._entries.append(entry)
+                self.log.last_index = entry.index
+
+
+class NeverBacksUp(Raft):
+    """R36: a follower whose log differs is asked further back, or it never follows again."""
+
+    class Stubborn(Leader):
+        def _back_up(self, follower: Progress, message: AppendEntriesReply) -> None:
+            """Once a heartbeat it hears the same again."""
+
+    leader_role = Stubborn
 
 
 class UnreducedLease(Reads):
@@ -62,7 +89,7 @@ RAFTS: dict[str, tuple[type[Raft], tuple[str, ...]]] = {
     "R17": (rafts.AcknowledgesBeforeItSaves, ("disk", "swarm")),
     "R18": (rafts.StaysInItsTerm, ("network", "swarm")),
     "R19": (rafts.OverwritesItsOwnLog, ("swarm",)),
-    "R20": (rafts.KeepsASuffixUnderASnapshot, ("network", "swarm")),
+    "R20": (KeepsTheLogUnderASnapshot, ("network", "swarm")),
     "R21": (rafts.TakesAnOlderSnapshot, ("network", "swarm")),
     "R22": (TakesTheTermOfASnapshot, ("network", "swarm")),
     "R24": (rafts.ReadsBeforeItCommits, ("network", "swarm")),
@@ -75,7 +102,7 @@ RAFTS: dict[str, tuple[type[Raft], tuple[str, ...]]] = {
     "R31": (rafts.RaisesItsTermForAPreVote, ("network", "swarm")),
     "R34": (rafts.CommitsWhatItAppends, ("swarm",)),
     "R35": (rafts.CalmedByAnybody, ("swarm",)),
-    "R36": (rafts.NeverBacksUp, ("network", "swarm")),
+    "R36": (NeverBacksUp, ("network", "swarm")),
 }
 
 MUTANTS = [Mutant(number, raft, Parts(raft=raft), profiles) for number, (raft, profiles) in RAFTS.items()]

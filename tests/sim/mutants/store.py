@@ -34,9 +34,12 @@ class KnowsClientsAndNoRequests(Store):
     __slots__ = ()
 
     def admit(self, batch: Batch) -> int:
-        super().admit(batch)
         known = self.once.table.get(batch.origin)
-        return len(batch.commands) if known is not None and batch.life < known.life else 0
+        skip = super().admit(batch)
+        if known is not None and known.life == batch.life and batch.first <= known.next:
+            for command in batch.commands[:skip]:
+                self.execute(command, batch.origin)
+        return skip
 
 
 class DropsAWrite(Store):

@@ -41,10 +41,14 @@ class Reads:
     def waiting(self) -> bool:
         return bool(self._asked)
 
+    def leased(self, now: Instant) -> bool:
+        """Whether nobody else can lead at this instant of our clock."""
+        return now < self._lease_until
+
     def request(self, asker: NodeId | None, ticket: int, *, ready: bool) -> None:
         """`ready`: something was committed in our term."""
         raft = self._raft
-        if ready and raft.now < self._lease_until:
+        if ready and self.leased(raft.now):
             self._reply(asker, ticket, raft.commit)
             return
         deadline = raft.now + raft.config.read_timeout_ms
