@@ -37,6 +37,7 @@ from agreed.disk.recovery import Recovered, recover
 from agreed.errors import AgreedError, ConfigurationError, DiskFailed
 from agreed.node import clock, telemetry
 from agreed.node.config import Config
+from agreed.node.descriptors import as_many_as_allowed, for_clients
 from agreed.node.dial import Peers
 from agreed.node.listen import FIRST_WORD_TIMEOUT_S, ClientProtocol, PeerProtocol, server_context
 from agreed.node.shell import Shell
@@ -185,7 +186,7 @@ class _Node:
             founders,
             self._boot,
             addresses,
-            (config.max_connections, config.max_connections_per_ip),
+            (for_clients(as_many_as_allowed(), config.max_connections), config.max_connections_per_ip),
             config.busy_poll_us,
             config.lease_reads,
             self._write_log,
