@@ -40,7 +40,7 @@ class Task:
 
     @cached_property
     def dice(self) -> Stream:
-        """Made when it is first thrown: most conversations never do, and a stream costs more than an event."""
+        """Made when it is first thrown: few conversations do, and a stream costs more than an event."""
         return self.client.world.stream("ask", self.ask.number, self.attempt)
 
     def data(self, value: int, tag: bytes = b"") -> bytes:
