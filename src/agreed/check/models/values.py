@@ -17,6 +17,13 @@ def frozen(value: object) -> Hashable:
     """The value with lists as tuples, sets as frozensets, maps as frozensets of pairs."""
     if value.__class__ in FLAT:
         return value
+    try:
+        return _frozen(value)
+    except RecursionError as error:
+        raise MalformedInput("a value is nested too deep") from error
+
+
+def _frozen(value: object) -> Hashable:
     if isinstance(value, list | tuple):
         return tuple(frozen(each) for each in value)
     if isinstance(value, set | frozenset):

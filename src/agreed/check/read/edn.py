@@ -6,7 +6,8 @@
 Keywords and symbols become texts (without the colon), lists and vectors become lists, sets frozensets; a tag
 is dropped and its value kept.  What is hashed (keys of maps, elements of sets) has tuples for lists.
 
-Not read: ratios, and characters by their number.  There is no limit on depth, for there is no recursion.
+Not read: ratios, what is no number or has no end (##NaN, ##Inf), and characters by their number.  There is no
+limit on depth, for there is no recursion; but what is hashed may be nested too deep.
 """
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ TOKEN = re.compile(
     | (?P<text>"(?:[^"\\]|\\.)*")
     | (?P<discard>\#_) | (?P<tag>\#[A-Za-z][^\s,()\[\]{}"]*)
     | (?P<character>\\(?:[A-Za-z]+|.))
-    | (?P<atom>[^\s,()\[\]{}";\\]+)
+    | (?P<atom>[^\s,()\[\]{}";\\\#][^\s,()\[\]{}";\\]*)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -34,6 +35,7 @@ ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 CHARACTERS = {"newline": "\n", "space": " ", "tab": "\t", "return": "\r"}
 WHOLE = re.compile(r"[+-]?\d+N?")
 DECIMAL = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?M?")
+MOST_DIGITS = 1_000
 CONSTANTS = {"nil": None, "true": True, "false": False}
 
 
@@ -63,7 +65,7 @@ def values(text: str) -> list[Any]:
         kind, token = match.lastgroup, match.group()
         level = levels[-1]
         if kind == "atom":
-            level.add(_atom(token))
+            level.add(_atom(token, text, position))
         elif kind == "open":
             levels.append(_Level(token))
         elif kind == "close":
@@ -74,7 +76,7 @@ def values(text: str) -> list[Any]:
             levels.pop()
             levels[-1].add(_collection(level, text, position))
         elif kind == "text":
-            level.add(ESCAPE.sub(_unescaped, token[1:-1]) if "\\" in token else token[1:-1])
+            level.add(_unescaped(token[1:-1], text, position) if "\\" in token else token[1:-1])
         elif kind == "discard":
             level.discards += 1
         elif kind == "character":
@@ -96,12 +98,14 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
         raise _wrong(text, end, f"{text[end]!r} begins nothing")
 
 
-def _atom(token: str) -> Any:
+def _atom(token: str, text: str, position: int) -> Any:
     if token[0] == ":" and len(token) > 1:
         return token[1:]
     if token in CONSTANTS:
         return CONSTANTS[token]
     if WHOLE.fullmatch(token):
+        if len(token) > MOST_DIGITS:
+            raise _wrong(text, position, f"a number of {len(token)} digits")
         return int(token.rstrip("N"))
     if DECIMAL.fullmatch(token):
         return float(token.rstrip("M"))
@@ -119,7 +123,15 @@ def _collection(level: _Level, text: str, position: int) -> Any:
     return {frozen(key): value for key, value in zip(pairs, pairs, strict=True)}
 
 
-def _unescaped(match: re.Match[str]) -> str:
+def _unescaped(said: str, text: str, position: int) -> str:
+    """Characters beyond the first 65,536 may be written as two, as Java counts them."""
+    try:
+        return ESCAPE.sub(_escaped, said).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise _wrong(text, position, "half of a character") from error
+
+
+def _escaped(match: re.Match[str]) -> str:
     escaped = match.group(1)
     return chr(int(escaped[1:], 16)) if len(escaped) > 1 else ESCAPED.get(escaped, escaped)
 

@@ -27,6 +27,7 @@ import msgspec
 from agreed.check.history import Fault, History, Operation, Process, Status, history
 from agreed.check.models.values import frozen
 from agreed.check.read import edn
+from agreed.check.read.json_text import decoded
 from agreed.errors import MalformedInput
 
 FAILED = "failed"
@@ -40,13 +41,10 @@ def read_edn(text: str, independent: bool = False) -> History:
 
 def read_json(text: str, independent: bool = False) -> History:
     """From JSON: an array, or one object per line."""
-    try:
-        if text.lstrip().startswith("["):
-            return from_maps(msgspec.json.decode(text, type=list[Any]), independent)
-        lines = [line for line in text.split("\n") if line.strip()]
-        return from_maps([msgspec.json.decode(line) for line in lines], independent)
-    except msgspec.DecodeError as error:
-        raise MalformedInput(str(error)) from error
+    if text.lstrip().startswith("["):
+        return from_maps(decoded(msgspec.json.Decoder(list[Any]), text), independent)
+    decoder = msgspec.json.Decoder()
+    return from_maps((decoded(decoder, line) for line in text.split("\n") if line.strip()), independent)
 
 
 def _flat(values: Iterable[Any]) -> Iterable[Any]:
@@ -111,7 +109,7 @@ class _Reading:
         if not isinstance(each, Mapping):
             raise MalformedInput(f"entry {place} is no map")
         kind, function, said = each.get("type"), each.get("f", "txn"), each.get("time")
-        if kind != "invoke" and kind not in COMPLETIONS:
+        if not isinstance(kind, str) or (kind != "invoke" and kind not in COMPLETIONS):
             raise MalformedInput(f"entry {place} is of type {kind!r}, not invoke, ok, fail or info")
         if not isinstance(function, str):
             raise MalformedInput(f"entry {place} has the function {function!r}")

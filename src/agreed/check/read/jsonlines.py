@@ -24,6 +24,7 @@ import msgspec
 
 from agreed.check.history import Fault, History, Operation, Status, history
 from agreed.check.models.values import frozen
+from agreed.check.read.json_text import decoded
 from agreed.errors import MalformedInput
 
 
@@ -56,12 +57,12 @@ def read(text: str) -> History:
         if not said.strip():
             continue
         try:
-            line = decoder.decode(said)
+            line = decoded(decoder, said)
             if line.fault is None:
                 operations.append(_operation(line, len(operations)))
             else:
                 faults.append(Fault(line.fault, _needed(line.began, "began"), line.ended, line.detail))
-        except (msgspec.DecodeError, MalformedInput) as error:
+        except MalformedInput as error:
             raise MalformedInput(f"line {number}: {error}") from error
     return history(operations, faults)
 

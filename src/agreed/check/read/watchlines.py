@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
+from agreed.check.read.json_text import decoded
 from agreed.check.watches import OneShotRecord, WatchRecord, Write
 from agreed.errors import MalformedInput
 
@@ -45,8 +46,8 @@ def _decoded(text: str, decoder: msgspec.json.Decoder[Record]) -> Iterable[Recor
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield decoder.decode(line)
-            except msgspec.DecodeError as error:
+                yield decoded(decoder, line)
+            except MalformedInput as error:
                 raise MalformedInput(f"line {number}: {error}") from error
 
 
@@ -55,7 +56,7 @@ def _split(things: Iterable[Record | _Write]) -> tuple[list[Record], list[Write]
     written: list[Write] = []
     for thing in things:
         if isinstance(thing, _Write):
-            written.append(thing)
+            written.append(Write(thing.revision, thing.key, thing.value, thing.deleted))
         else:
             records.append(thing)
     return records, written

@@ -139,10 +139,13 @@ class _Changes:
     def __init__(self, written: Sequence[Write], initial: Collection[str] | None) -> None:
         self._of: dict[tuple[str, WatchOf], list[_Change]] = defaultdict(list)
         self._doubtful: set[tuple[str, WatchOf]] = set()
+        self._perhaps_made: set[str] = set()
+        self._perhaps_deleted: set[str] = set()
         doubtful: set[str] = set()
         for write in written:
             if write.revision is None:
                 doubtful.add(write.key)
+                (self._perhaps_deleted if write.deleted else self._perhaps_made).add(write.key)
                 self._doubtful |= {(write.key, WatchOf.DATA), (write.key, WatchOf.CHILDREN)}
                 self._doubtful.add((_parent(write.key), WatchOf.CHILDREN))
         there: dict[str, object] | None = None if initial is None else dict.fromkeys(initial)
@@ -169,13 +172,20 @@ class _Changes:
         begin = bisect_right(changes, record.seen, key=lambda change: change.revision)
         last = next((change.revision for change in islice(changes, begin, None) if change.certain), None)
         if record.resumed:
-            came = begin < len(changes) and changes[begin].kind is FiredKind.CREATED
-            went = any(change.kind is FiredKind.DELETED for change in islice(changes, begin, None))
-            # A node that came and went while nobody watched is no event: to whom it was absent, it is absent.
-            return changes[begin:], None if came and went else last
+            return changes[begin:], None if self._may_be_absent_as_before(record, changes[begin:]) else last
         if last is None:
             return changes[begin:], None
         return changes[begin : bisect_right(changes, last, key=lambda change: change.revision)], last
+
+    def _may_be_absent_as_before(self, record: WatchSet, since: Sequence[_Change]) -> bool:
+        """A node that came and went while nobody watched is no event: to whom it was absent, it is absent.
+        (Either may have been the doing of a write that was never answered.)"""
+        if record.watches is WatchOf.CHILDREN:
+            return False
+        first = {change.kind for change in since if change.revision == since[0].revision}
+        came = FiredKind.CREATED in first or record.path in self._perhaps_made
+        went = any(change.kind is FiredKind.DELETED for change in since)
+        return came and (went or record.path in self._perhaps_deleted)
 
 
 def _parent(path: str) -> str:
