@@ -22,3 +22,8 @@ def test_a_file_that_goes_while_one_looks(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("agreed.node.start.os.scandir", scandir)
     assert surroundings(tmp_path)().data_bytes == 100
+
+
+def test_a_directory_that_cannot_be_looked_at_does_no_harm(tmp_path: Path) -> None:
+    """Whoever asks for `mntr` must not end the node."""
+    assert surroundings(tmp_path / "gone")().data_bytes == 0

@@ -374,11 +374,12 @@ def surroundings(directory: Path) -> Callable[[], Surroundings]:
         except OSError:
             open_files = 0
         size = 0
-        for entry in os.scandir(directory):
-            # Meanwhile the file may get another name, or go: a snapshot that is finished, a log that is not
-            # needed any more.
-            with suppress(FileNotFoundError):
-                size += entry.stat().st_size if entry.is_file() else 0
+        with suppress(OSError):
+            for entry in os.scandir(directory):
+                # Meanwhile the file may get another name, or go: a snapshot that is finished, a log that is
+                # not needed any more.
+                with suppress(FileNotFoundError):
+                    size += entry.stat().st_size if entry.is_file() else 0
         return Surroundings(
             open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[0], str(directory), size, environment()
         )
