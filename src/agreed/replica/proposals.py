@@ -17,9 +17,6 @@ import msgspec
 from agreed.store.commands import Batch
 from agreed.types import NUMBER_MOST, NodeId, Stamp
 
-PROPOSALS_UNDER_WAY = 4
-"""How many entries the leader has under way before it lets the next batch grow, where they are large."""
-
 MAX_GATHERED_BYTES = 64 * 1024 * 1024
 
 MAX_ENTRY_BYTES = 8 * 1024 * 1024

@@ -28,7 +28,7 @@ from agreed.replica.belonging import Belonging
 from agreed.replica.clients import WRITE, Client, Errand
 from agreed.replica.events import Effects
 from agreed.replica.operators import Operators
-from agreed.replica.proposals import PROPOSALS_UNDER_WAY, Proposals, fault
+from agreed.replica.proposals import Proposals, fault
 from agreed.replica.reads import Reads
 from agreed.replica.reconfiguration import configuration_text
 from agreed.replica.requests import Requests
@@ -195,7 +195,7 @@ class Replica:
         under_way = self.machine.last_index - self.machine.commit
         waiting_bytes = self.requests.waiting_bytes + self.proposals.size_bytes
         large = waiting_bytes >= self.settings.large_proposal_bytes
-        return under_way < (PROPOSALS_UNDER_WAY if large else 1)
+        return under_way < (self.settings.proposals_under_way if large else 1)
 
     def _consult(self) -> None:
         """What the machine has to say, to what happened and to what is proposed now."""

@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True):
     """How often the leader looks for empty containers and keys whose time to live is over."""
     snapshot_bytes: int = 64 * 1024 * 1024
     """Bytes of log between checkpoints."""
+    proposals_under_way: int = 4
+    """How many entries the leader has under way before it lets the next batch grow, where they are large."""
     large_proposal_bytes: int = 6 * 1024
     """Below this (some thirty small writes) a batch waits until nothing is under way.  An entry costs three
     nodes a message, a sync and a reply whatever is in it; of fifty clients that wait for each other's turns,

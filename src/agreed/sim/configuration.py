@@ -30,6 +30,7 @@ def settings(conditions: Conditions) -> Settings:
         session_timeout_ms=conditions.session_ms,
         linearizable_reads=conditions.linearizable_reads,
         snapshot_entries=conditions.snapshot_entries,
+        proposals_under_way=conditions.proposals_under_way,
         large_proposal_bytes=conditions.large_proposal_bytes,
         leaderless_grace_ms=1_500,
         four_letter_words=frozenset({"srvr", "mntr", "ruok"}),

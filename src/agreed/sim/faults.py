@@ -465,8 +465,7 @@ class Faults:
         if not self._may_change():
             return None
         node = self._node(fault)
-        if node is None or not self.operators.remove(node.name):
+        if node is None:
             return None
-        if fault.amount:
-            self.operators.add(ANOTHER, promote=False)
-        return nothing
+        added = bool(fault.amount) and self.operators.add(ANOTHER, promote=False)
+        return nothing if self.operators.remove(node.name) or added else None

@@ -134,6 +134,7 @@ class Conditions(msgspec.Struct, frozen=True):
     snapshot_entries: int = 40
     segment_bytes: int = 16_384
     chunk_bytes: int = 700
+    proposals_under_way: int = 4
     large_proposal_bytes: int = 6 * 1024
     """From so many bytes on a proposal does not wait for the one before it."""
     session_ms: tuple[int, int] = (1_500, 4_000)
