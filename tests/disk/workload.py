@@ -165,6 +165,7 @@ class Life:
         self.log.clear()
         self.last_index = self.commit = index
         self.snapshot = mark, payload
+        self.ballot = Ballot(term, None)
         self.about_to()
         receiver = self.disk.snapshots.receive(mark)
         while receiver.held < len(content):
