@@ -19,8 +19,12 @@ from agreed.check.verdict import Finding, Outcome, Verdict, Witness
 
 MOST_STEPS = 3_000_000
 
+TOO_MANY_STEPS = "too many steps to tell"
 
-def verdict(history: History, model: AnyModel, verdict: Verdict) -> list[str]:
+
+def verdict(
+    history: History, model: AnyModel, verdict: Verdict, most_steps: int = MOST_STEPS
+) -> list[str]:
     """What is wrong with the proofs that a verdict on linearizability carries."""
     problems = [problem for each in verdict.witnesses for problem in witness(history, model, each)]
     if verdict.outcome is Outcome.HOLDS:
@@ -28,7 +32,8 @@ def verdict(history: History, model: AnyModel, verdict: Verdict) -> list[str]:
         problems += [f"no witness for {key!r}" for key in sorted(unproved, key=repr)]
     if verdict.outcome is Outcome.VIOLATED:
         problems += [] if verdict.findings else ["violated, and nothing found"]
-        problems += [problem for each in verdict.findings for problem in counterexample(history, model, each)]
+        for each in verdict.findings:
+            problems += counterexample(history, model, each, most_steps)
     return problems
 
 
@@ -109,11 +114,13 @@ def counterexample(
             return ["this model cannot say what came before"]
         starts = list(everything)
         others = [each for each in others if each.returned is None or each.returned >= began]
+    too_many = False
     for freely in (True, False) if model.states(earlier) is not None else (False,):
         trial = _Trial(model, piece, others, freely, most_steps)
         if not any(trial.explains(state) for state in starts):
-            return ["too many steps to tell"] if trial.steps > most_steps else []
-    return ["the piece can be explained"]
+            return []
+        too_many = trial.steps > most_steps
+    return [TOO_MANY_STEPS if too_many else "the piece can be explained"]
 
 
 class _Trial:
