@@ -5,8 +5,9 @@ from collections import Counter
 from pathlib import Path
 
 from agreed.check.history import Operation, Status, history
-from agreed.check.read import jsonlines
+from agreed.check.read import jsonlines, watchlines
 from agreed.check.verdict import Outcome, Verdict
+from agreed.check.watches import Change, Delivered, WatchEvent, Watching, Write, watches
 from agreed.torture.report import Tally, lines, save
 from agreed.torture.run import Judged, Report
 from agreed.torture.workloads.judgement import Judgement
@@ -63,3 +64,13 @@ def test_what_was_judged_can_be_judged_again(tmp_path: Path) -> None:
     kept = (tmp_path / "kept" / "register-linearizable.jsonl").read_text(encoding="utf-8")
     assert jsonlines.read(kept) == OPERATIONS
     assert (tmp_path / "kept" / "register-linearizable.html").exists()
+
+
+def test_what_watchers_were_told_is_kept_with_what_was_written(tmp_path: Path) -> None:
+    records = [Watching("w", 0, "/a/", True), Delivered("w", (WatchEvent(1, "/a/x", Change.CREATED),))]
+    written = [Write(1, "/a/x", "1")]
+    judgement = Judgement("persistent", OPERATIONS, watches(records, written), records, written)
+    save(Report({"watch": Judged(OPERATIONS, [judgement])}), tmp_path, draw_all=True)
+    kept = (tmp_path / "watch-persistent.records.jsonl").read_text(encoding="utf-8")
+    assert watches(*watchlines.read_streams(kept)) == judgement.verdict
+    assert judgement.verdict.holds

@@ -1,7 +1,7 @@
 """What is left of a run: lines for people, and files for judges.
 
     register-linearizable.jsonl     what was judged, by promise; `agreed check` reads it
-    watch-persistent.records.jsonl  what reached those who watched, one record per line
+    watch-persistent.records.jsonl  what reached those who watched and what was written, one record per line
     register-linearizable.html      the same drawn, where it does not hold (or wherever, if all is asked for)
 """
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from agreed.check.explain import html, plain
 from agreed.check.history import Status
-from agreed.check.read import jsonlines
+from agreed.check.read import jsonlines, watchlines
 from agreed.check.verdict import Outcome
 from agreed.torture.run import Judged, Report
 from agreed.torture.workloads.judgement import Judgement
@@ -117,8 +115,8 @@ def save(report: Report, directory: Path, draw_all: bool) -> None:
             stem = f"{name}-{each.name}"
             (directory / f"{stem}.jsonl").write_text(jsonlines.write(each.history), encoding="utf-8")
             if each.records:
-                told = b"".join(msgspec.json.encode(record) + b"\n" for record in each.records)
-                (directory / f"{stem}.records.jsonl").write_bytes(told)
+                told = watchlines.write(each.records, each.written)
+                (directory / f"{stem}.records.jsonl").write_text(told, encoding="utf-8")
             if not each.records and (draw_all or each.verdict.findings):
                 page = html.page(each.history, each.verdict)
                 (directory / f"{stem}.html").write_text(page, encoding="utf-8")

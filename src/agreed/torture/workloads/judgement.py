@@ -6,14 +6,15 @@ from typing import NamedTuple
 
 from agreed.check.history import History
 from agreed.check.verdict import Verdict
-from agreed.check.watches import OneShotRecord, WatchRecord
+from agreed.check.watches import OneShotRecord, WatchRecord, Write
 
 
 class Judgement(NamedTuple):
     """`name` tells the promises of one workload apart; `history` is what the judge was given, with
-    `records` where it is about watches."""
+    `records` and `written` where it is about watches."""
 
     name: str
     history: History
     verdict: Verdict
     records: Sequence[WatchRecord | OneShotRecord] = ()
+    written: Sequence[Write] = ()

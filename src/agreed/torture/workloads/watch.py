@@ -119,8 +119,8 @@ class Watch:
         else:
             stream = watches(followed, written, initial={})
         return [
-            Judgement("persistent", recorded, stream, followed),
-            Judgement("one-shot", recorded, one_shot(asked, written, initial=()), asked),
+            Judgement("persistent", recorded, stream, followed, written),
+            Judgement("one-shot", recorded, one_shot(asked, written, initial=()), asked, written),
         ]
 
 
