@@ -29,6 +29,11 @@ class ClientLink:
         self._lost_at: int | None = None
         self._up(events.ClientOpened(self.id, "10.0.0.1", 1_000 + self.id))
 
+    @property
+    def stands(self) -> bool:
+        """The server knows of it, too."""
+        return self.node.boot == self._boot and self.id in self.node.links
+
     def _delay(self) -> int:
         return self._low + (self._bits(16) * self._spread >> 16)
 

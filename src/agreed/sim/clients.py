@@ -339,7 +339,11 @@ class Client:
     @property
     def at_rest(self) -> bool:
         busy = self._running or self._asked or self._again or self._asks
-        return self.gone or (self.established and not busy)
+        if self._unread or self.world.now < self._stalled_until:
+            return False  # who stands still has not seen yet whether its session is over
+        # Nor has who waits for a machine that lost power: nobody there knows of the connection.
+        heard = self.link is not None and self.link.stands
+        return self.gone or (self.established and heard and not busy)
 
     def standing(self) -> str:
         where = self.link.node.name if self.link else "nowhere"
