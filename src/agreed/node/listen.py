@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from agreed.errors import MalformedInput
 from agreed.node.sockets import give_up_when_unheard
 from agreed.replica import events
+from agreed.types import NodeId
 from agreed.wire.peer.codec import Decoder, encode
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, OperatorHello, OperatorReply
 
@@ -124,6 +125,8 @@ class PeerProtocol(asyncio.Protocol):
         self._shell = shell
         self._decoder = Decoder()
         self._peer: str | None = None
+        self._identity = self._holder = 0
+        """Whose disk speaks here; and whose had the name when it was let in."""
         self._operator = False
         self._deadline: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
@@ -149,6 +152,9 @@ class PeerProtocol(asyncio.Protocol):
                 if isinstance(message, Hello | HelloReply | OperatorHello):
                     self._drop("a second hello")
                     return
+                if self._is_replaced(self._peer):
+                    self._drop(f"{self._peer} was replaced")
+                    return
                 self._shell.happened_now(events.PeerMessage(self._peer, message))
             elif self._operator:
                 self._shell.operator_asked(self, message)
@@ -161,6 +167,12 @@ class PeerProtocol(asyncio.Protocol):
                 self._drop("its first message is no hello")
                 return
 
+    def _is_replaced(self, peer: NodeId) -> bool:
+        """The story: n2 still answers while another disk gets its name.  One answer is on its way; the leader
+        would take it for the new one's, believe that this has what the old one had, and never send it."""
+        holder = self._shell.holder_of(peer)
+        return holder not in (self._holder, self._identity, 0)
+
     def _greet(self, hello: Hello) -> bool:
         """Answers; True if the caller is a member from which messages are taken."""
         assert self.transport is not None
@@ -171,7 +183,8 @@ class PeerProtocol(asyncio.Protocol):
             self.transport.close()
             return False
         if self._shell.is_member(hello):
-            self._peer = hello.member.name
+            self._peer, self._identity = hello.member.name, hello.member.identity
+            self._holder = self._shell.holder_of(self._peer)
         return True
 
     def answer(self, reply: object) -> None:
