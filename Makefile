@@ -5,6 +5,7 @@
 #   make lint     style, types, and who may import whom
 #   make peers    fetch what the tests compare us with; tests that need a missing one are skipped and say so
 #   make simulate whole clusters in simulation on all cores (SIMULATE="--minutes 10 --profile disk")
+#   make mutants  nodes that are wrong in one place each: how many seeds tell (MUTANTS="--mutant R6")
 #   make bench    throughput and latency, beside the peers where they are present
 #   make clean    take away everything that was made here
 
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint peers simulate bench clean
+.PHONY: demo test lint peers simulate mutants bench clean
 
 # A stamp for each set of packages: made once, and again when pyproject.toml changes.
 $(BIN)/python:
@@ -40,6 +41,9 @@ peers:
 
 simulate: $(VENV)/.has-test
 	$(BIN)/agreed simulate $(SIMULATE)
+
+mutants: $(VENV)/.has-test
+	$(BIN)/python -m tests.sim.kill_matrix $(MUTANTS)
 
 bench: $(VENV)/.has-demo
 	$(BIN)/python -m bench

@@ -2,7 +2,8 @@
 
     python -m tests.sim.kill_matrix                          all mutants, each in the profiles that suit it
     python -m tests.sim.kill_matrix --mutant R6 --mutant R29 --profile membership
-    python -m tests.sim.kill_matrix --publish                and write docs/mutants.md
+    python -m tests.sim.kill_matrix --kept FILE --minutes 2  in pieces: go on with what is not in the file yet
+    python -m tests.sim.kill_matrix --kept FILE --publish    and write the table into docs/mutants.md
 
 From several starting seeds, one seed after the other is played with the mutant's parts until a run fails
 that does not fail with the shipped ones; the figures are the medians over the starts.  A mutant that survives
@@ -27,6 +28,7 @@ STARTS = (0, 10_000, 20_000)
 SEEDS = 400
 SECONDS = 60.0
 
+BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 PUBLISHED = Path(__file__).resolve().parent.parent.parent / "docs" / "mutants.md"
 
 
@@ -46,10 +48,14 @@ class Kill(msgspec.Struct, frozen=True):
 class Trial(msgspec.Struct, frozen=True):
     """One mutant in one profile."""
 
-    mutant: Mutant
+    number: str
     profile: str
     kills: tuple[Kill, ...]
     starts: int
+
+    @property
+    def mutant(self) -> Mutant:
+        return ALL[self.number]
 
     @property
     def killed(self) -> bool:
@@ -87,7 +93,7 @@ def hunt(mutant: Mutant, profile: str, start: int, seeds: int, seconds: float) -
 
 def try_out(mutant: Mutant, profile: str, starts: Sequence[int], seeds: int, seconds: float) -> Trial:
     kills = [hunt(mutant, profile, start, seeds, seconds) for start in starts]
-    return Trial(mutant, profile, tuple(kill for kill in kills if kill is not None), len(kills))
+    return Trial(mutant.id, profile, tuple(kill for kill in kills if kill is not None), len(kills))
 
 
 # --- telling ----------------------------------------------------------------------------------------------
@@ -111,8 +117,10 @@ def table(trials: Sequence[Trial], seeds: int) -> str:
         "| mutant | the rule it breaks | " + " | ".join(profiles) + " | seconds | noticed as |",
         "| --- | --- | " + " | ".join("---:" for _ in profiles) + " | ---: | --- |",
     ]
-    for mutant in dict.fromkeys(trial.mutant for trial in trials):
+    for mutant in ALL.values():
         found = {trial.profile: trial for trial in trials if trial.mutant is mutant}
+        if not found:
+            continue
         cells = []
         for profile in profiles:
             trial = found.get(profile)
@@ -130,32 +138,73 @@ def table(trials: Sequence[Trial], seeds: int) -> str:
     return "\n".join(lines)
 
 
+def told(trials: Sequence[Trial], asked: Sequence[str]) -> tuple[str, int]:
+    """How it ended, in a line; and the exit code."""
+    killed = {trial.number for trial in trials if trial.killed}
+    survivors = [number for number in asked if number not in killed]
+    line = f"{len(asked) - len(survivors)} of {len(asked)} killed"
+    if survivors:
+        return f"{line}; {', '.join(survivors)} survive", 1
+    best = [min(t.seeds for t in trials if t.number == number and t.killed) for number in asked]
+    return f"{line}, half of them by {statistics.median(best):.0f} seeds or fewer", 0
+
+
+def publish(trials: Sequence[Trial], seeds: int) -> None:
+    """Put the table into the page, between its marks."""
+    text = PUBLISHED.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    line, _ = told(trials, list(ALL))
+    found = f"{line[0].upper()}{line[1:]}.\n\n{table(trials, seeds)}"
+    PUBLISHED.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{after}", encoding="utf-8")
+
+
+# --- trials that are kept ---------------------------------------------------------------------------------
+
+
+def read_kept(file: Path | None) -> list[Trial]:
+    if file is None or not file.exists():
+        return []
+    return [msgspec.json.decode(line, type=Trial) for line in file.read_bytes().splitlines()]
+
+
+def keep(file: Path | None, trial: Trial) -> None:
+    if file is not None:
+        with file.open("ab") as opened:
+            opened.write(msgspec.json.encode(trial) + b"\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kill_matrix", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mutant", action="append", choices=list(ALL), help="only this one (more than once)")
     parser.add_argument("--profile", action="append", choices=PROFILES, help="instead of those that suit it")
-    parser.add_argument("--every-profile", action="store_true")
+    parser.add_argument("--every-profile", action="store_true", help="instead of those that suit it")
+    parser.add_argument("--best", action="store_true", help="only in the profile that suits it best")
     parser.add_argument("--starts", type=int, default=len(STARTS), help="from how many seeds to begin")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="at most, from each start")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of the processor, from each start")
-    parser.add_argument("--publish", action="store_true", help=f"write {PUBLISHED.name}")
+    parser.add_argument("--kept", type=Path, help="a file of trials: those in it are not made again")
+    parser.add_argument("--minutes", type=float, help="begin no trial after so long")
+    parser.add_argument("--publish", action="store_true", help=f"write the table into {PUBLISHED.name}")
     asked = parser.parse_args(arguments)
     mutants = [ALL[number] for number in asked.mutant] if asked.mutant else list(ALL.values())
     starts = [10_000 * place for place in range(asked.starts)]
-    trials: list[Trial] = []
-    survivors = []
+    trials = read_kept(asked.kept)
+    known = {(trial.number, trial.profile) for trial in trials}
+    ends_at = time.monotonic() + 60 * (asked.minutes or 1e9)
     for mutant in mutants:
-        profiles = asked.profile or (PROFILES if asked.every_profile else mutant.profiles)
-        tried = []
-        for profile in profiles:
-            tried.append(try_out(mutant, profile, starts, asked.seeds, asked.seconds))
-            print(line(tried[-1]), flush=True)
-        trials += tried
-        if not any(trial.killed for trial in tried):
-            survivors.append(mutant.id)
-    told = f"; {', '.join(survivors)} survive" if survivors else ""
-    print(f"{len(mutants) - len(survivors)} of {len(mutants)} killed{told}")
-    return 1 if survivors else 0
+        suiting = mutant.profiles[:1] if asked.best else mutant.profiles
+        for profile in asked.profile or (PROFILES if asked.every_profile else suiting):
+            if (mutant.id, profile) in known or time.monotonic() > ends_at:
+                continue
+            trials.append(try_out(mutant, profile, starts, asked.seeds, asked.seconds))
+            keep(asked.kept, trials[-1])
+            print(line(trials[-1]), flush=True)
+    if asked.publish:
+        publish(trials, asked.seeds)
+    sentence, code = told(trials, [mutant.id for mutant in mutants])
+    print(sentence)
+    return code
 
 
 if __name__ == "__main__":
