@@ -193,8 +193,7 @@ class Replica:
     def _has_room(self) -> bool:
         """Of the leader: whether one more entry may be under way."""
         under_way = self.machine.last_index - self.machine.commit
-        waiting_bytes = self.requests.waiting_bytes + self.proposals.size_bytes
-        large = waiting_bytes >= self.settings.large_proposal_bytes
+        large = self.requests.waiting_bytes + self.proposals.size_bytes >= self.settings.large_proposal_bytes
         return under_way < (self.settings.proposals_under_way if large else 1)
 
     def _consult(self) -> None:
