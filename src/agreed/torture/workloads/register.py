@@ -19,6 +19,12 @@ from agreed.torture.recorder import Answer
 from agreed.torture.workloads.judgement import Judgement
 from agreed.torture.workloads.workload import ROOT, Objects, Worker
 
+FIRST = 0
+"""With what a register is made."""
+
+ABSENT = "absent"
+"""Nothing that was ever written."""
+
 
 class Register:
     name = "register"
@@ -57,7 +63,8 @@ class Register:
         async def read() -> Answer:
             stored = await worker.client.read(self._objects.path(number), fresh=fresh)
             if stored is None:
-                return Answer("absent")  # nothing that was ever written
+                # A server that has not heard of a new register yet shows what was before all writes.
+                return Answer(ABSENT if fresh else FIRST)
             self._known[worker.client.name] = (number, stored)
             return Answer(int(stored.value), stored.seen)
 
@@ -70,10 +77,10 @@ class Register:
 
     def judge(self, recorded: History) -> Sequence[Judgement]:
         return [
-            judging.linearizable(recorded, CasRegister(0)),
-            judging.sessions(recorded, initial=0),
+            judging.linearizable(recorded, CasRegister(FIRST)),
+            judging.sessions(recorded, initial=FIRST),
         ]
 
 
 async def _make(client: Client, path: str) -> None:
-    await client.create(path, "0")
+    await client.create(path, str(FIRST))
