@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from agreed.consensus.machine import EntryKind
 from agreed.sim.outcome import Broken
 from agreed.sim.plan import FaultKind, Plan
 from agreed.sim.streams import MILLION
@@ -101,7 +102,7 @@ class Sessions:
     def decided(self, leader: Node, entries: list[Entry]) -> None:
         """A leader has just appended these of its own."""
         for entry in entries:
-            if _EXPIRY not in entry.payload:
+            if entry.kind is not EntryKind.PAYLOAD or _EXPIRY not in entry.payload:
                 continue
             for batch in _decoder.decode(entry.payload).batches:
                 for command in batch.commands:
