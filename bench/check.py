@@ -269,7 +269,7 @@ def as_text(result: Judged) -> str:
 def _row(name: str, ours_s: float, porcupine_s: float | None) -> list[str]:
     if porcupine_s is None:
         return [name, f"{1000 * ours_s:.2f}", "-", "-"]
-    return [name, f"{1000 * ours_s:.2f}", f"{1000 * porcupine_s:.2f}", f"{ours_s / porcupine_s:.2f}x"]
+    return [name, f"{1000 * ours_s:.2f}", f"{1000 * porcupine_s:.2f}", f"{ours_s / porcupine_s:.2g}x"]
 
 
 @click.command()

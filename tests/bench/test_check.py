@@ -77,7 +77,7 @@ def test_the_bars() -> None:
 
 def test_the_tables_say_it() -> None:
     text = as_text(a_run())
-    assert "0.50x" in text
+    assert "0.5x" in text
     assert "500.00" in text
     alone = Judged("today", 1, [Timed("a.log", 10, 100, 0.5, "holds")], [])
     assert alone.ratio is None
