@@ -106,7 +106,7 @@ class Client:
         if self.world.now < self._asleep_until:
             self.world.at(self._asleep_until, self._connect)
             return
-        meeting = self.cluster.meeting if self._only is None else None
+        meeting = self.cluster.meetings.get(self.name)
         if meeting is not None and meeting.serving:
             node = meeting
         else:

@@ -34,8 +34,8 @@ class Cluster:
         self.disturbed_at = 0
         self._held: dict[tuple[int, str], int] = {}
         """Session and lock -> the token it got last."""
-        self.meeting: Node | None = None
-        """With whom all clients connect at the moment, if it serves."""
+        self.meetings: dict[str, Node] = {}
+        """Client -> with whom it connects at the moment, if that serves."""
         self.troubles = 0
         """Faults that last."""
         self.cuts = 0

@@ -90,9 +90,12 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         until_sessions_end=stream.chance(250),
         spare_delay_ms=stream.pick([0, 4, 30]),
         catching_up_bytes=stream.pick([0, 5_000, 1_000_000]),
-        large_proposal_bytes=stream.pick([1, 6 * 1024]),
-        proposals_under_way=stream.pick([4, 4, 20]),
     )
+    if stream.chance(300 if profile in ("network", "swarm") else 100):
+        # Entries that follow each other quickly: logs can differ by many.
+        conditions = msgspec.structs.replace(
+            conditions, large_proposal_bytes=1, proposals_under_way=20, pipelined=6
+        )
     hasty = lease_reads and stream.chance(600 if profile == "clock" else 150)
     return _hasty(conditions) if hasty else conditions
 
@@ -142,7 +145,7 @@ class _Drawing:
             FaultKind.TRANSFER: lambda s: ("" if s.chance(500) else s.pick(self._names), 0, 0),
             FaultKind.ADD: lambda s: (f"n{len(self._names) + s.between(1, 2)}", 0, int(s.chance(800))),
             FaultKind.REMOVE: lambda s: (self._node(s), 0, int(s.chance(500))),
-            FaultKind.GATHER: lambda s: (self._node(s), s.pick([100, 600]), 0),
+            FaultKind.GATHER: lambda s: (self._node(s), s.pick([100, 600]), s.pick([600, 1_000])),
         }  # fmt: skip
 
     def faults(self) -> tuple[Fault, ...]:
@@ -174,20 +177,26 @@ class _Drawing:
 
         Where all clients are with the leader that is cut off, its log grows for a while, and that of the next
         one does not: of two logs the longer one is the older.  And leases count when nobody is heard."""
-        often = 400 if self._conditions.lease_reads else 0
+        talkative = self._conditions.large_proposal_bytes == 1
+        often = 700 if talkative else 400 if self._conditions.lease_reads else 0
         if not stream.chance(max(chances[NETWORK] // 2, often)):
             return []
         pause_ms, found = stream.pick([300, 600, 900]), []
-        gathered = stream.chance(500)
+        gathered = stream.chance(800 if talkative else 300)
+        all_or_most = stream.pick([600, 1_000])
+        # One comes back as the next one goes, and all clients stay with the first.
+        relay, hunted = gathered and stream.chance(500), 0
         at_ms = stream.below(pause_ms)
         while at_ms < self._storm_ms:
-            lasting_ms = stream.pick([120, 400, 800])
-            if gathered:
-                found.append((max(0, at_ms - 80), 99, FaultKind.GATHER, ("leader", 80 + lasting_ms, 0)))
+            lasting_ms = stream.pick([400, 700] if relay else [120, 400, 800])
+            if gathered and not (relay and hunted % 2):
+                meeting = ("leader", 80 + lasting_ms * (2 if relay else 1), all_or_most)
+                found.append((max(0, at_ms - 80), 99, FaultKind.GATHER, meeting))
+            hunted += 1
             found.append((at_ms, 100, FaultKind.CUT, ("leader", lasting_ms, int(stream.chance(300)))))
             if stream.chance(300):
                 found.append((at_ms, 101, FaultKind.CLOG, ("*>*", lasting_ms, stream.pick([20, 120, 300]))))
-            at_ms += pause_ms // 2 + stream.below(pause_ms)
+            at_ms += lasting_ms if relay else pause_ms // 2 + stream.below(pause_ms)
         return found
 
     def _deaf_transfers(

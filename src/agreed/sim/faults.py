@@ -255,15 +255,16 @@ class Faults:
         node = self._node(fault)
         if node is None or not node.serving:
             return None
-        cluster = self._cluster
-        cluster.meeting = node
-        for other in cluster.nodes.values():
-            for link in list(other.links.values()) if other is not node else ():
-                link.client.leave()
+        meetings, dice = self._cluster.meetings, self._dice(fault)
+        for client in self._cluster.clients:
+            if dice.chance(fault.amount):
+                meetings[client.name] = node
+                if client.link is not None and client.link.node is not node:
+                    client.leave()
 
         def undo() -> None:
-            if cluster.meeting is node:
-                cluster.meeting = None
+            for name in [name for name, where in meetings.items() if where is node]:
+                del meetings[name]
 
         return undo
 

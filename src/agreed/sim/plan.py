@@ -73,7 +73,7 @@ class FaultKind(Enum):
     REMOVE = "remove"
     """With `amount` 1 another operator adds a node at the same moment."""
     GATHER = "gather"
-    """All clients connect to the same node, the others have none."""
+    """Clients, `amount` permille of them, all connect to this node."""
     MOVE_CLIENTS = "move clients"
     """The connections of all clients with the node are reset."""
 
