@@ -195,9 +195,10 @@ class Judge:
         for other in self.cluster.nodes.values():
             if other is node or not other.leads:
                 continue
-            role = other.replica.machine.role
+            led = other.replica.machine
+            assert isinstance(led, Raft)
             now = other.clock.monotonic_ms(self.world.now)
-            if isinstance(role, Leader) and role.reads.leased(now):
+            if isinstance(led.role, Leader) and led.role.reads.leased(now):
                 told = f"{node.name} leads in {raft.term}, and {other.name} is still sure of itself"
                 raise Broken("a lease while another leads", told)
 
