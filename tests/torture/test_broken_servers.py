@@ -47,10 +47,10 @@ IN_THE_PAST = (204, 523, 619, 991)
 """Seeds whose first fault is a reboot of one node with a clock that is slow by minutes or hours."""
 
 CASES = [
-    Case("C1", "what is acknowledged was done", "register", (), 3, CAS),
+    Case("C1", "what is acknowledged was done", "register", (), 5, CAS),
     Case("C2", "a read tells what is there", "register", (), 3, CAS),
     Case("C3", "each command has its effect once", "watch", (), 8, ("watches",)),
-    Case("C4", "each request gets its own answer", "register", (), 4, CAS),
+    Case("C4", "each request gets its own answer", "register", (), 6, CAS),
     Case("C5", "who watches is told of every change", "watch", (), 3, ("watches",)),
     Case("C6", "a lock is its holder's until its session ends", "lock", (), 8, EPHEMERAL),
     Case("C7", "with a session go its ephemeral nodes", "lock", (), 14, EPHEMERAL),
