@@ -91,7 +91,7 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         spare_delay_ms=stream.pick([0, 4, 30]),
         catching_up_bytes=stream.pick([0, 5_000, 1_000_000]),
     )
-    if stream.chance(300 if profile in ("network", "swarm") else 100):
+    if stream.chance({"network": 500, "swarm": 300}.get(profile, 100)):
         # Entries that follow each other quickly: logs can differ by many.
         conditions = msgspec.structs.replace(
             conditions, large_proposal_bytes=1, proposals_under_way=20, pipelined=6
@@ -184,19 +184,31 @@ class _Drawing:
         pause_ms, found = stream.pick([300, 600, 900]), []
         gathered = stream.chance(800 if talkative else 300)
         all_or_most = stream.pick([600, 1_000])
-        # One comes back as the next one goes, and all clients stay with the first.
-        relay, hunted = gathered and stream.chance(500), 0
+        if gathered and stream.chance(700):
+            return self._hunt_with_successor(stream)
         at_ms = stream.below(pause_ms)
         while at_ms < self._storm_ms:
-            lasting_ms = stream.pick([400, 700] if relay else [120, 400, 800])
-            if gathered and not (relay and hunted % 2):
-                meeting = ("leader", 80 + lasting_ms * (2 if relay else 1), all_or_most)
+            lasting_ms = stream.pick([120, 400, 800])
+            if gathered:
+                meeting = ("leader", 80 + lasting_ms, all_or_most)
                 found.append((max(0, at_ms - 80), 99, FaultKind.GATHER, meeting))
-            hunted += 1
             found.append((at_ms, 100, FaultKind.CUT, ("leader", lasting_ms, int(stream.chance(300)))))
             if stream.chance(300):
                 found.append((at_ms, 101, FaultKind.CLOG, ("*>*", lasting_ms, stream.pick([20, 120, 300]))))
-            at_ms += lasting_ms if relay else pause_ms // 2 + stream.below(pause_ms)
+            at_ms += pause_ms // 2 + stream.below(pause_ms)
+        return found
+
+    def _hunt_with_successor(self, stream: Stream) -> list[tuple[int, int, FaultKind, tuple[str, int, int]]]:
+        """The leader is cut off with all clients, and its successor before it has said much; then the first
+        comes back, with the log that is longer and older."""
+        found: list[tuple[int, int, FaultKind, tuple[str, int, int]]] = []
+        at_ms = 200 + stream.below(400)
+        while at_ms < self._storm_ms:
+            away_ms = stream.pick([500, 700, 900])
+            found.append((at_ms - 150, 99, FaultKind.GATHER, ("leader", 150 + 2 * away_ms, 1_000)))
+            found.append((at_ms, 100, FaultKind.CUT, ("leader", away_ms, 0)))
+            found.append((at_ms, 101, FaultKind.CUT, ("successor", 2 * away_ms, 0)))
+            at_ms += 2 * away_ms + 200 + stream.below(300)
         return found
 
     def _deaf_transfers(

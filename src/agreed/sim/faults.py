@@ -26,6 +26,8 @@ Undo = Callable[[], None]
 ANOTHER = "n9"
 """Who is added while somebody else is removed."""
 
+SUCCESSOR_LOOKED_FOR_EVERY_MS = 2
+
 DAMAGE = {FaultKind.ROT, FaultKind.MISDIRECT, FaultKind.WIPE}
 
 
@@ -161,7 +163,30 @@ class Faults:
 
     # --- the network --------------------------------------------------------------------------------------
 
+    def _cut_successor(self, fault: Fault) -> Undo:
+        """Whoever leads next is cut off as soon as it does."""
+        leader = self._cluster.leader()
+        term = leader.replica.machine.term if leader is not None else 0
+        cut: list[tuple[str, str]] = []
+
+        def look(_: object, __: object) -> None:
+            if fault.number not in self._active:
+                return
+            next_one = self._cluster.leader()
+            if next_one is None or next_one.replica.machine.term <= term:
+                self._world.later(SUCCESSOR_LOOKED_FOR_EVERY_MS * MS, look)
+                return
+            for name in self._cluster.nodes:
+                if name != next_one.name:
+                    cut.extend([(next_one.name, name), (name, next_one.name)])
+            self._cut_links(cut)
+
+        self._world.later(1, look)
+        return lambda: self._mend_links(cut) if cut else None
+
     def _cut(self, fault: Fault) -> Undo | None:
+        if fault.target == "successor":
+            return self._cut_successor(fault)
         pairs = self._pairs(fault.target)
         if not pairs:
             return None

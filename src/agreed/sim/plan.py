@@ -26,7 +26,8 @@ class FaultKind(Enum):
     """
 
     CUT = "cut"
-    """Groups of nodes that do not hear each other: "n1|n2,n3" (whoever is not named hears everybody).  With
+    """Groups of nodes that do not hear each other: "n1|n2,n3" (whoever is not named hears everybody); or the
+    "leader", or its "successor" as soon as there is one, and all others; or "ring".  With
     `amount` 1 the ends notice at once, with 0 only by silence."""
     CUT_ONE_WAY = "cut one way"
     """The link carries nothing in this direction."""
