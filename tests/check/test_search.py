@@ -2,10 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import getsizeof
 
 from agreed.check.history import Operation
 from agreed.check.memo import Memo
-from agreed.check.models import CasRegister, Counter, Register, Set
+from agreed.check.models import Bank, CasRegister, Counter, FifoQueue, Register, Set
 from agreed.check.moments import Counts, moments
 from agreed.check.search import Search
 from agreed.check.timeline import Timeline
@@ -102,6 +103,16 @@ def test_large_states_weigh_more() -> None:
     assert large.kept > 50 * small.kept
     large.forget_states()
     assert large.kept == 0
+
+
+def test_what_a_state_holds_weighs_as_well() -> None:
+    """A state of several parts tells its size itself."""
+    accounts = {f"account {number}": 5 for number in range(500)}
+    taken = "\n".join(f"c{number} 0-1 dequeue -> {number}" for number in range(500))
+    queue = FifoQueue(list(range(500)))
+    bank = Bank(accounts)
+    for large in (bank.initial, queue.foreseeing(told(taken).operations, frozenset()).initial):
+        assert getsizeof(large) > 2_000
 
 
 def test_a_search_that_is_done_with_forgets_all_but_its_steps() -> None:

@@ -25,6 +25,9 @@ class Balances(NamedTuple):
     accounts: Map
     known: bool
 
+    def __sizeof__(self) -> int:
+        return tuple.__sizeof__(self) + self.accounts.__sizeof__()
+
 
 class Bank(Model[Balances]):
     """Balances by account."""
