@@ -1,5 +1,5 @@
-"""What a disk in memory keeps: when a sync fails and the kernel forgets that it still had to write, and when two
-threads work on one directory."""
+"""What a disk in memory keeps: when a sync fails and the kernel forgets that it still had to write, and when
+two threads work on one directory."""
 from __future__ import annotations
 
 from pathlib import Path
