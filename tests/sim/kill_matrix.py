@@ -133,7 +133,7 @@ def table(trials: Sequence[Trial], seeds: int) -> str:
         killed = [trial for trial in found.values() if trial.killed]
         best = min(killed, key=lambda trial: trial.seconds) if killed else None
         told = f"{best.seconds:.1f} | {best.failure}" if best is not None else "| **survives**"
-        rule = mutant.rule.removeprefix(f"{mutant.id}: ")
+        rule = mutant.rule.partition(": ")[2]
         lines.append(f"| {mutant.id} `{mutant.name}` | {rule} | {' | '.join(cells)} | {told} |")
     return "\n".join(lines)
 
