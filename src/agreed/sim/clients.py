@@ -71,7 +71,7 @@ class Client:
         self.established = False
         self.gone = False
         self.owned: set[bytes] = set()
-        """Paths that live as long as its session."""
+        """Paths that live as long as its session: those it was told of and has not begun to give up."""
         self.places: set[bytes] = set()
         """Where it stands in rows for locks."""
         low, high = cluster.plan.conditions.session_ms
@@ -284,6 +284,7 @@ class Client:
     def _account(self, task: Task, status: Status, result: object, error: str | None) -> None:
         if task.place is not None:
             self.places.discard(task.place)
+            self.owned.discard(task.place)
         if task.call is not None:
             self.end_call(task.call, status, result, self.zxid if status is Status.OK else None, error)
         if self.world.trace.telling:

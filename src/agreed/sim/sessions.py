@@ -18,6 +18,7 @@ from agreed.consensus.machine import EntryKind
 from agreed.sim.outcome import Broken
 from agreed.sim.plan import FaultKind, Plan
 from agreed.sim.streams import MILLION
+from agreed.sim.workload import hangs_on_a_session
 from agreed.sim.world import MS
 from agreed.store.commands import ExpireLease, Payload
 from agreed.store.machine import Store
@@ -79,11 +80,13 @@ class Sessions:
         if len(alive) != len(table) or alive.keys() != table.keys():
             for session in alive.keys() - table.keys():
                 self._gone(session, alive.pop(session))
+            self._nothing_left_behind(store)
         for lease in table.values():
             known = alive.get(lease.id)
             if known is None or known[0] != lease.attach_revision:
                 if known is not None:
                     self._world.mark("session moved")
+                    self._all_there(lease.id, store)
                 alive[lease.id] = (lease.attach_revision, self._world.now, lease.ttl_ms)
 
     def _gone(self, session: int, known: tuple[int, int, int]) -> None:
@@ -98,6 +101,22 @@ class Sessions:
                 f"{session:#x} is gone {(self._world.now - attached_at) // MS} ms after it was attached, "
                 f"its time is {ttl_ms} ms",
             )
+
+    def _nothing_left_behind(self, store: Store) -> None:
+        """With a session goes what hung on it, and does not stay as a node of nobody's."""
+        for path, record in store.tree.records.items():
+            if hangs_on_a_session(path) and record.lease not in store.leases.table:
+                raise Broken("an ephemeral node outlives its session", path.decode())
+
+    def _all_there(self, session: int, store: Store) -> None:
+        """What hangs on a session is there on whichever node its client turns up, until it gives it up."""
+        for client in self._cluster.clients:
+            if client.session != session:
+                continue
+            for path in sorted(client.owned):
+                record = store.tree.get(path)
+                if record is None or record.lease != session:
+                    raise Broken("an ephemeral node is lost", f"{path.decode()} of {client.name}")
 
     def decided(self, leader: Node, entries: list[Entry]) -> None:
         """A leader has just appended these of its own."""
@@ -141,7 +160,5 @@ class Sessions:
                 continue
             if store.leases.get(client.session) is None:
                 raise Broken("a session is lost", f"that of {client.name}, {client.session:#x}")
-            for path in sorted(client.owned):
-                record = store.tree.get(path)
-                if record is None or record.lease != client.session:
-                    raise Broken("an ephemeral node is lost", f"{path.decode()} of {client.name}")
+            self._all_there(client.session, store)
+        self._nothing_left_behind(store)

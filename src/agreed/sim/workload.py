@@ -215,6 +215,7 @@ def acquire(task: Task) -> Conversation:
     place = _fine((yield CreateRequest(path + b"/" + mine, task.data(task.value), OPEN_ACL, mode))).path
     task.place = place
     task.client.places.add(place)
+    task.client.owned.add(place)
     name = place.rpartition(b"/")[2]
     for _ in range(12):
         _, reply = yield SyncRequest(path), GetChildrenRequest(path, True)
@@ -226,9 +227,11 @@ def acquire(task: Task) -> Conversation:
             token = found.stat.created_zxid
             task.holds(token)
             yield Pause(task.dice.between(5, 60))
+            task.client.owned.discard(place)
             yield DeleteRequest(place, -1)
             return True
         yield Told(path, 150)
+    task.client.owned.discard(place)
     yield DeleteRequest(place, -1)
     raise Failed("it was never free")
 
@@ -289,6 +292,11 @@ def claim(task: Task) -> Conversation:
     _fine((yield CreateRequest(path, task.data(task.value), OPEN_ACL, CreateMode.EPHEMERAL)))
     task.client.owned.add(path)
     return path.decode()
+
+
+def hangs_on_a_session(path: bytes) -> bool:
+    """Whether whatever is there was made to go with its session (`acquire`, `claim`)."""
+    return path.startswith(b"/own/") or (path.startswith(b"/lock/") and path.count(b"/") > 2)
 
 
 FUNCTIONS: dict[str, Callable[[Task], Conversation]] = {
