@@ -122,11 +122,14 @@ class Storage:
         self._node.disk_failed(problem)
 
     def holds(self, index: int, term: int) -> bool:
-        """Whether this entry is durable: in the log, or in a snapshot that has taken its place."""
+        """Whether this entry is durable: in the log, or in a snapshot that has taken its place.
+
+        The base of a log may have lost its term (0) together with the file in which it was; such a file goes
+        only when a snapshot holds all of it."""
         if self._writing_from is not None and index >= self._writing_from:
             return False
         held = self._wal.term_at(index)
-        return held == term or (held is None and index <= self._wal.last_index)
+        return held == term or (not held and index <= self._wal.last_index)
 
     def saved(self) -> Iterator[tuple[Index, Term]]:
         """All entries of the log that are durable, with their terms."""
