@@ -191,12 +191,16 @@ class Judge:
             self.cluster.story.elected(node, raft)
 
     def _check_leases(self, node: Node, raft: Raft) -> None:
-        """Who led before may be sure of itself only until somebody else leads (thesis 6.4.1)."""
+        """Who led before may be sure of itself only until somebody else leads (thesis 6.4.1).
+
+        Of an older term one may be elected late, by votes that lay in a stopped process, and nobody minds."""
         for other in self.cluster.nodes.values():
             if other is node or not other.leads:
                 continue
             led = other.replica.machine
             assert isinstance(led, Raft)
+            if led.term > raft.term:
+                continue
             now = other.clock.monotonic_ms(self.world.now)
             if isinstance(led.role, Leader) and led.role.reads.leased(now):
                 told = f"{node.name} leads in {raft.term}, and {other.name} is still sure of itself"
