@@ -9,10 +9,11 @@ from agreed.sim.storage import Storage
 from agreed.types import Index, Term
 
 
-def a_directory(extent: Extent) -> Storage:
-    """With such a log, and nothing being written."""
+def a_directory(extent: Extent, snapshot_index: Index = 10) -> Storage:
+    """With such a log and a snapshot that ends there, and nothing being written."""
     storage = object.__new__(Storage)
     storage._wal = extent  # type: ignore[assignment]
+    storage._snapshot_index = snapshot_index
     storage._writing_from = None
     return storage
 
@@ -38,6 +39,11 @@ def test_what_is_in_the_log_or_below_its_base_is_kept(index: Index, term: Term) 
 @pytest.mark.parametrize(("index", "term"), [(11, 1), (14, 3), (15, 4)])
 def test_what_was_replaced_or_never_came_is_not(index: Index, term: Term) -> None:
     assert not a_directory(replaced_from_the_base_on()).holds(index, term)
+
+
+@pytest.mark.parametrize("index", [9, 10])
+def test_what_no_snapshot_holds_is_lost_with_its_file(index: Index) -> None:
+    assert not a_directory(replaced_from_the_base_on(), snapshot_index=8).holds(index, 1)
 
 
 def test_what_is_being_written_is_not_kept_yet() -> None:

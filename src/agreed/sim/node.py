@@ -125,6 +125,8 @@ class Node:
         world = self.world
         world.trace.event(world.now, START, self.number, self.boot)
         stream = world.stream("start", self.name, self.boot)
+        # What is written at a start may go astray as well, and is read only at the next one.
+        astray = self.disk.writes_to_misdirect > 0
         try:
             self.recovered = self.parts.recover(
                 DIRECTORY,
@@ -141,7 +143,7 @@ class Node:
             self._refuse(str(error))
             return
         self.identity = self.recovered.identity.identity
-        self.damaged = False
+        self.damaged = astray
         if world.trace.telling:
             world.trace.tell(world.now, "up", self.name, "; ".join(self.recovered.repairs) or "starts")
         for repair in self.recovered.repairs:

@@ -40,6 +40,8 @@ class Storage:
         self._disk = node.disk
         self._wal = recovered.wal
         self._snapshots = recovered.snapshots
+        self._snapshot_index = recovered.snapshot.mark.index if recovered.snapshot is not None else 0
+        """Where the newest durable snapshot ends."""
         self._work = SnapshotWork(recovered.snapshots, node.complain, conditions.chunk_bytes)
         self._low, high = conditions.sync_us
         self._spread = high - self._low + 1
@@ -129,7 +131,9 @@ class Storage:
         if self._writing_from is not None and index >= self._writing_from:
             return False
         held = self._wal.term_at(index)
-        return held == term or (not held and index <= self._wal.last_index)
+        if not held:
+            return index <= min(self._wal.last_index, self._snapshot_index)
+        return held == term
 
     def saved(self) -> Iterator[tuple[Index, Term]]:
         """All entries of the log that are durable, with their terms."""
@@ -200,6 +204,7 @@ class Storage:
         if not isinstance(written, SnapshotFile):
             self._node.happened(events.SnapshotPieceWritten())
             return
+        self._snapshot_index = max(self._snapshot_index, written.mark.index)
         self._node.happened(events.SnapshotWritten(written.mark, written.digest))
         self._world.mark("snapshot written")
         self._call(lambda: self._wal.forget_before(self._snapshots.log_needed_from))
@@ -217,6 +222,7 @@ class Storage:
             self._node.happened(answer)
             return
         mark = answer.mark
+        self._snapshot_index = max(self._snapshot_index, mark.index)
         if self._node.replica.machine.last_index:
             self._world.mark("snapshot over a log")
         self._call(lambda: self._wal.start_after(mark.index, mark.term))
