@@ -2,8 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
+import pytest
+
+from agreed.consensus.machine import Ballot, Entry, EntryKind, Save
+from agreed.consensus.members import Members
 from agreed.node.busy_poll import BusyPoll
+from agreed.node.shell import LONE_BYTES, Shell
+from agreed.replica.events import Effects
 
 
 class Loop:
@@ -69,3 +76,20 @@ def test_zero_never_looks() -> None:
     loop = Loop()
     loop.poll(0).expect()
     assert loop.would_sleep
+
+
+@pytest.mark.parametrize(("payload_bytes", "awake"), [(0, 1), (LONE_BYTES, 1), (LONE_BYTES + 1, 0)])
+def test_a_node_stays_awake_behind_a_lone_write_and_not_behind_many(payload_bytes: int, awake: int) -> None:
+    expected: list[None] = []
+    submitted: list[Save] = []
+    shell = object.__new__(Shell)
+    shell._peers = SimpleNamespace(send=None)  # type: ignore[assignment]
+    shell._clients = {}
+    shell._known_members = Members(())
+    shell.replica = SimpleNamespace(members=shell._known_members)  # type: ignore[assignment]
+    shell._writer = SimpleNamespace(submit=submitted.append)  # type: ignore[assignment]
+    shell._busy_poll = SimpleNamespace(expect=lambda: expected.append(None))  # type: ignore[assignment]
+    save = Save(1, Ballot(1, None), [Entry(1, 1, EntryKind.PAYLOAD, bytes(payload_bytes))])
+    shell._do(Effects(saves=[save]))
+    assert submitted == [save]
+    assert len(expected) == awake

@@ -48,6 +48,8 @@ KILLED: list[tuple[str, str, int, str]] = [
     ("R17", "disk", 20000, "committed and not durable"),
     ("R19", "swarm", 10002, "state-machine safety"),
     ("R20", "network", 10672, "terms do not go down"),
+    ("R26", "clock", 174, "a lease while another leads"),
+    ("R27", "clock", 88, "a lease while another leads"),
     ("R28", "membership", 6, "two changes of members at once"),
     ("R32", "swarm", 10004, "states differ"),
     ("R33", "network", 20001, "done twice"),

@@ -34,6 +34,33 @@ def test_a_leader_that_has_just_heard_of_a_client_may_not_let_it_expire() -> Non
     cluster.world.now = 1_900 * MS
     sessions.heard(7, leader)
     cluster.world.now = 2_500 * MS
-    payload = msgspec.msgpack.encode(Payload(0, [Batch("n1", 1, 1, [ExpireLease(7, 1, 1)])]))
     with pytest.raises(Broken, match="a session that was heard of expires"):
-        sessions.decided(leader, [Entry(1, 1, EntryKind.PAYLOAD, payload)])
+        sessions.decided(leader, [the_end_of(7)])
+
+
+def test_a_client_that_speaks_again_after_its_whole_time_may_be_too_late() -> None:
+    cluster = a_cluster()
+    leader, sessions = cluster.nodes["n1"], cluster.judge.sessions
+    sessions.alive[7] = (1, 0, 2_000)
+    for heard_ms in (100, 2_200):
+        cluster.world.now = heard_ms * MS
+        sessions.heard(7, leader)
+    cluster.world.now = 2_300 * MS
+    sessions.decided(leader, [the_end_of(7)])
+
+
+def test_who_was_late_once_and_was_forgiven_is_heard_as_others_are() -> None:
+    cluster = a_cluster()
+    leader, sessions = cluster.nodes["n1"], cluster.judge.sessions
+    sessions.alive[7] = (1, 0, 2_000)
+    for heard_ms in (100, 2_200, 3_200, 4_200):
+        cluster.world.now = heard_ms * MS
+        sessions.heard(7, leader)
+    cluster.world.now = 4_300 * MS
+    with pytest.raises(Broken, match="a session that was heard of expires"):
+        sessions.decided(leader, [the_end_of(7)])
+
+
+def the_end_of(session: int) -> Entry:
+    payload = Payload(0, [Batch("n1", 1, 1, [ExpireLease(session, 1, 1)])])
+    return Entry(1, 1, EntryKind.PAYLOAD, msgspec.msgpack.encode(payload))

@@ -51,6 +51,10 @@ DRIFT_KEPT = 22_000
 """Millionths: two clocks that are off by so much each, in opposite directions, are within the 50 permille
 that nodes with leases are told to expect, with something left for instants being whole milliseconds."""
 
+LOOSE_BOUND_PERMILLE = 300
+DRIFT_KEPT_LOOSELY = 120_000
+"""The same for nodes that are told to expect clocks of this kind."""
+
 DRIFT_MOST = 150_000
 
 
@@ -97,7 +101,9 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
             conditions, large_proposal_bytes=1, proposals_under_way=20, pipelined=6
         )
     hasty = lease_reads and stream.chance(600 if profile == "clock" else 150)
-    return _hasty(conditions) if hasty else conditions
+    if not hasty:
+        return conditions
+    return _with_loose_clocks(_hasty(conditions)) if stream.chance(500) else _hasty(conditions)
 
 
 def _hasty(conditions: Conditions) -> Conditions:
@@ -109,6 +115,13 @@ def _hasty(conditions: Conditions) -> Conditions:
         lazy_permille=0,
         drift_millionths=DRIFT_KEPT,
         election_timeout_ms=(250, 254),
+    )
+
+
+def _with_loose_clocks(conditions: Conditions) -> Conditions:
+    """A lease that trusts a slow clock too long is wrong for a tenth of a second, and not for a hundredth."""
+    return msgspec.structs.replace(
+        conditions, clock_rate_bound_permille=LOOSE_BOUND_PERMILLE, drift_millionths=DRIFT_KEPT_LOOSELY
     )
 
 
@@ -242,7 +255,8 @@ class _Drawing:
         return target, stream.pick([60, 400, 1_200, 6_000]), int(stream.chance(500))
 
     def _drift(self, stream: Stream) -> tuple[str, int, int]:
-        most = DRIFT_KEPT if self._conditions.lease_reads else DRIFT_MOST
+        conditions = self._conditions
+        most = max(DRIFT_KEPT, conditions.drift_millionths) if conditions.lease_reads else DRIFT_MOST
         amount = stream.pick([-most, most, stream.between(-most, most)])
         return self._node(stream), stream.pick([500, 2_000]), amount
 

@@ -47,6 +47,8 @@ class Sessions:
         self.alive: dict[int, tuple[int, int, int]] = {}
         """Session -> the revision at which it was attached, when that was seen, and its time in ms."""
         self._heard: dict[int, tuple[int, str]] = {}
+        self._late: dict[int, int] = {}
+        """When a session's client spoke last after a silence that was longer than its time."""
         self._closing: set[int] = set()
         self._decided: set[tuple[int, int, int]] = set()
 
@@ -54,8 +56,12 @@ class Sessions:
 
     def heard(self, session: int, node: Node) -> None:
         """A node has got bytes of this session's client."""
-        if self._world.now >= node.paused_until:
-            self._heard[session] = (self._world.now, node.name)
+        if self._world.now < node.paused_until:
+            return
+        before, known = self._heard.get(session), self.alive.get(session)
+        if before is not None and known is not None and self._elapsed_ms(before[0]) >= known[2]:
+            self._late[session] = self._world.now
+        self._heard[session] = (self._world.now, node.name)
 
     def closing(self, session: int) -> None:
         """Its client has asked to close it."""
@@ -135,6 +141,9 @@ class Sessions:
         self._decided.add(decision)
         _, _, ttl_ms = self.alive[command.lease]
         heard_at, where = self._heard[command.lease]
+        late_at = self._late.get(command.lease)
+        if late_at is not None and self._elapsed_ms(late_at) < ttl_ms:
+            return  # it was over before: whether speaking again still saves it is the leader's choice
         cluster = self._cluster
         quiet = not cluster.troubles and cluster.disturbed_at < heard_at - 2 * ttl_ms * MS
         if (where == leader.name or quiet) and self._elapsed_ms(heard_at) < ttl_ms:
