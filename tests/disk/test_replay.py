@@ -89,11 +89,11 @@ NEWER = SegmentHeader(FORMAT_VERSION + 1, 1, 0, 0, Ballot(0, None))
     [
         ([_saves((1, [1]))], "offset 0: the file does not begin with its description"),
         ([(RecordKind.SEGMENT, b"short")], "offset 0: not a segment header"),
-        ([FIRST, _saves((1, [2]))], "offset 72: entry 2 follows entry 0: a gap"),
-        ([FIRST, _saves((1, [1, 3]))], "offset 72: entry 3 follows entry 1: a gap"),
-        ([FIRST, (RecordKind.SAVES, b"nonsense")], "offset 72: not a batch of saves"),
-        ([FIRST, (RecordKind.LOG_START, b"nonsense")], "offset 72: not a log start"),
-        ([FIRST, FIRST], "offset 72: a second description"),
+        ([FIRST, _saves((1, [2]))], "offset 80: entry 2 follows entry 0: a gap"),
+        ([FIRST, _saves((1, [1, 3]))], "offset 80: entry 3 follows entry 1: a gap"),
+        ([FIRST, (RecordKind.SAVES, b"nonsense")], "offset 80: not a batch of saves"),
+        ([FIRST, (RecordKind.LOG_START, b"nonsense")], "offset 80: not a log start"),
+        ([FIRST, FIRST], "offset 80: a second description"),
         (
             [(RecordKind.SEGMENT, encode_segment_header(NEWER))],
             f"written in format {FORMAT_VERSION + 1}, this version reads format {FORMAT_VERSION}",

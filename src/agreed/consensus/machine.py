@@ -48,10 +48,17 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Ballot(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What must survive a crash besides the log: the term we are in, and whom we voted for in it."""
+    """What must survive a crash besides the log: the term we are in, and whom we voted for in it.
+
+    Other protocols call the term ballot, view or epoch; it is the newest one that we have promised something
+    in.  Two of them must know besides in which one our log was last made equal to its leader's.
+    """
 
     term: Term
     vote: NodeId | None
+    settled: Term = 0
+    """ZAB: currentEpoch, where `term` is acceptedEpoch.  Viewstamped Replication: the last view in which our
+    status was normal.  0 elsewhere."""
 
 
 class SnapshotMark(msgspec.Struct, frozen=True, array_like=True):
@@ -184,6 +191,9 @@ class Send(msgspec.Struct, frozen=True):
 
 class Save(msgspec.Struct):
     """Make durable: the ballot, and all entries from the first one given on (whatever stood there goes).
+
+    After a crash it is there as a whole or not at all; so who writes a suffix again cannot lose what of it
+    was durable before.
 
     The serial comes back as `Saved(serial)`.  It is a serial and not an index because an index may be
     overwritten while its first save is still on its way to the disk (the ABA problem).

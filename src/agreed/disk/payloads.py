@@ -1,6 +1,7 @@
 """What the records of the log hold, as bytes.
 
-Integers are little-endian.  A *ballot* is: term (8), length of the vote's name (2; 0xFFFF: no vote), name.
+Integers are little-endian.  A *ballot* is: term (8), settled term (8), length of the vote's name (2; 0xFFFF:
+no vote), name.
 
     SEGMENT     format version (4), identity of the data directory (8), index (8) and term (8) of the entry
                 before the first one of this file, ballot
@@ -20,7 +21,7 @@ from agreed.types import Identity, Index, Term
 FORMAT_VERSION = 1
 
 _SEGMENT = struct.Struct("<IQQQ")
-_BALLOT = struct.Struct("<QH")
+_BALLOT = struct.Struct("<QQH")
 _COUNT = struct.Struct("<I")
 _ENTRY = struct.Struct("<QQBI")
 _LOG_START = struct.Struct("<QQ")
@@ -47,17 +48,17 @@ class SavedBatch(NamedTuple):
 
 def _encode_ballot(ballot: Ballot) -> bytes:
     if ballot.vote is None:
-        return _BALLOT.pack(ballot.term, _NO_VOTE)
+        return _BALLOT.pack(ballot.term, ballot.settled, _NO_VOTE)
     name = ballot.vote.encode()
-    return _BALLOT.pack(ballot.term, len(name)) + name
+    return _BALLOT.pack(ballot.term, ballot.settled, len(name)) + name
 
 
 def _decode_ballot(data: bytes, offset: int) -> tuple[Ballot, int]:
-    term, length = _BALLOT.unpack_from(data, offset)
+    term, settled, length = _BALLOT.unpack_from(data, offset)
     offset += _BALLOT.size
     if length == _NO_VOTE:
-        return Ballot(term, None), offset
-    return Ballot(term, data[offset : offset + length].decode()), offset + length
+        return Ballot(term, None, settled), offset
+    return Ballot(term, data[offset : offset + length].decode(), settled), offset + length
 
 
 def encode_segment_header(header: SegmentHeader) -> bytes:

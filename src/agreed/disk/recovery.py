@@ -126,7 +126,7 @@ class _Recovery:
                 )
                 replay.entries.clear()
             if mark.term > ballot.term:
-                ballot = Ballot(mark.term, None)
+                ballot = Ballot(mark.term, None, ballot.settled)
             wal.start_after(mark.index, mark.term)
         return Recovered(
             identity, ballot, snapshot, replay.entries, self._repairs, wal, self._snapshots, lock

@@ -10,8 +10,9 @@ from agreed.consensus.machine import Save, Saved
 from agreed.consensus.raft.invariants import InvariantBroken
 from agreed.consensus.raft.raft import Raft
 from agreed.errors import CorruptData
+from tests.consensus.nodes import Disk
 from tests.consensus.raft import mutants
-from tests.consensus.raft.nodes import CONFIG, Disk, Node
+from tests.consensus.raft.nodes import CONFIG, Node
 from tests.consensus.raft.world import World
 
 SEEDS = 160
