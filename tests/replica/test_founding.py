@@ -8,7 +8,7 @@ from agreed.consensus.machine import Entry, EntryKind
 from agreed.consensus.members import Member, Members, encode_members
 from agreed.consensus.raft.messages import AppendEntries
 from agreed.replica import events
-from agreed.replica.founding import Admission, Founding, cluster_number
+from agreed.replica.founding import Admission, Caller, Founding, Holders, cluster_number
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello
 from tests.replica.alone import Alone
 
@@ -145,6 +145,30 @@ def test_the_only_one_that_has_the_log_is_heard_also_when_it_was_just_started() 
     )
     mine = replace(settled(replace(N2, identity=12)), members=FOUNDERS, log_term=0, log_index=0)
     assert Admission().refuse(mine, theirs) is None
+
+
+def test_an_answer_that_was_on_its_way_is_not_taken_for_the_new_holders() -> None:
+    """n2's disk is lost, and another one gets its name while an acknowledgement of the old one travels."""
+    holders = Holders()
+    caller = Caller(N2, holders.of("n2", FOUNDERS))
+    assert not caller.is_replaced(holders.of("n2", FOUNDERS))
+    replaced = Members((N1, replace(N2, identity=12), N3))
+    assert caller.is_replaced(holders.of("n2", replaced))
+
+
+def test_who_is_let_in_before_we_know_of_it_may_speak_on() -> None:
+    """Its log is newer than ours, and says that it is n2 now; then our log says so too."""
+    holders = Holders()
+    newcomer = replace(N2, identity=12)
+    caller = Caller(newcomer, holders.of("n2", FOUNDERS))
+    assert not caller.is_replaced(holders.of("n2", FOUNDERS))
+    assert not caller.is_replaced(holders.of("n2", Members((N1, newcomer, N3))))
+
+
+def test_who_was_removed_may_still_hear_of_it() -> None:
+    holders = Holders()
+    caller = Caller(N2, holders.of("n2", FOUNDERS))
+    assert not caller.is_replaced(holders.of("n2", Members((N1, N3))))
 
 
 def follower_of(members: Members) -> Alone:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from agreed.errors import MalformedInput
 from agreed.node.sockets import give_up_when_unheard
 from agreed.replica import events
-from agreed.types import NodeId
+from agreed.replica.founding import Caller
 from agreed.wire.peer.codec import Decoder, encode
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, OperatorHello, OperatorReply
 
@@ -124,9 +124,7 @@ class PeerProtocol(asyncio.Protocol):
     def __init__(self, shell: Shell) -> None:
         self._shell = shell
         self._decoder = Decoder()
-        self._peer: str | None = None
-        self._identity = self._holder = 0
-        """Whose disk speaks here; and whose had the name when it was let in."""
+        self._peer: Caller | None = None
         self._operator = False
         self._deadline: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport | None = None
@@ -152,10 +150,11 @@ class PeerProtocol(asyncio.Protocol):
                 if isinstance(message, Hello | HelloReply | OperatorHello):
                     self._drop("a second hello")
                     return
-                if self._is_replaced(self._peer):
-                    self._drop(f"{self._peer} was replaced")
+                name = self._peer.name
+                if self._peer.is_replaced(self._shell.holder_of(name)):
+                    self._drop(f"{name} was replaced")
                     return
-                self._shell.happened_now(events.PeerMessage(self._peer, message))
+                self._shell.happened_now(events.PeerMessage(name, message))
             elif self._operator:
                 self._shell.operator_asked(self, message)
             elif isinstance(message, Hello):
@@ -167,12 +166,6 @@ class PeerProtocol(asyncio.Protocol):
                 self._drop("its first message is no hello")
                 return
 
-    def _is_replaced(self, peer: NodeId) -> bool:
-        """The story: n2 still answers while another disk gets its name.  One answer is on its way; the leader
-        would take it for the new one's, believe that this has what the old one had, and never send it."""
-        holder = self._shell.holder_of(peer)
-        return holder not in (self._holder, self._identity, 0)
-
     def _greet(self, hello: Hello) -> bool:
         """Answers; True if the caller is a member from which messages are taken."""
         assert self.transport is not None
@@ -183,8 +176,7 @@ class PeerProtocol(asyncio.Protocol):
             self.transport.close()
             return False
         if self._shell.is_member(hello):
-            self._peer, self._identity = hello.member.name, hello.member.identity
-            self._holder = self._shell.holder_of(self._peer)
+            self._peer = Caller(hello.member, self._shell.holder_of(hello.member.name))
         return True
 
     def answer(self, reply: object) -> None:
@@ -207,7 +199,7 @@ class PeerProtocol(asyncio.Protocol):
             self._deadline.cancel()
         self._shell.peer_protocols.discard(self)
         if self._peer is not None:
-            self._shell.peer_hung_up(self._peer)
+            self._shell.peer_hung_up(self._peer.name)
         self.transport = None
 
 

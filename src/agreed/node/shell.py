@@ -23,7 +23,7 @@ import msgspec
 
 from agreed import __version__
 from agreed.consensus.machine import ChunkSaved, SnapshotMark, SnapshotRejected
-from agreed.consensus.members import Member, Members, everybody
+from agreed.consensus.members import Member, Members
 from agreed.disk.kernel_sync import KernelSync
 from agreed.disk.recovery import Recovered
 from agreed.disk.snapshot_work import SnapshotWork
@@ -37,7 +37,7 @@ from agreed.node.listen import ClientProtocol, PeerProtocol
 from agreed.node.writer import STOP_WITHIN_S, Writer
 from agreed.replica import events
 from agreed.replica.acquaintances import Acquaintances
-from agreed.replica.founding import Admission
+from agreed.replica.founding import Admission, Holders
 from agreed.replica.replica import Replica
 from agreed.types import Identity, Instant, NodeId
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, StatusReply
@@ -89,8 +89,7 @@ class Shell:
         self._loop = asyncio.get_running_loop()
         self._admission = Admission()
         self._known_members: Members | None = None
-        self._holders_in: Members | None = None
-        self._holders: dict[NodeId, Identity] = {}
+        self._holders = Holders()
         self._acquaintances = Acquaintances(me.name, addresses)
         self._clients: dict[int, ClientProtocol] = {}
         self._per_address: dict[str, int] = {}
@@ -367,12 +366,8 @@ class Shell:
         return refusal
 
     def holder_of(self, name: NodeId) -> Identity:
-        """Whose disk has this name in the newest set of members; 0 where nobody's has."""
-        members = self.replica.members
-        if members is not self._holders_in:
-            self._holders_in = members
-            self._holders = {member.name: member.identity for member in everybody(members).values()}
-        return self._holders.get(name, 0)
+        """Whose disk has this name; 0: nobody's."""
+        return self._holders.of(name, self.replica.members)
 
     def log_once(self, peer: NodeId, sentence: str) -> None:
         """A peer that is refused comes again twice a second: it is told of when something has changed."""

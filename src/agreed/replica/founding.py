@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import hashlib
 
-from agreed.consensus.members import Member, Members
-from agreed.types import NodeId
+from agreed.consensus.members import Member, Members, everybody
+from agreed.types import Identity, NodeId
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello
 
 
@@ -116,6 +116,38 @@ class Admission:
             return f"a copy of the data directory of {name} is running: only one of them may"
         self._newest[name] = (identity, theirs.life, theirs.boot)
         return None
+
+
+class Holders:
+    """Whose disk has a name, by the newest set of members that this node knows."""
+
+    def __init__(self) -> None:
+        self._members: Members | None = None
+        self._holders: dict[NodeId, Identity] = {}
+
+    def of(self, name: NodeId, members: Members) -> Identity:
+        """0 where nobody's has."""
+        if members is not self._members:
+            self._members = members
+            self._holders = {member.name: member.identity for member in everybody(members).values()}
+        return self._holders.get(name, 0)
+
+
+class Caller:
+    """Who speaks on a connection that was let in."""
+
+    __slots__ = ("_holder", "_identity", "name")
+
+    def __init__(self, member: Member, holder: Identity) -> None:
+        """`holder`: whose disk has that name now."""
+        self.name = member.name
+        self._identity = member.identity
+        self._holder = holder
+
+    def is_replaced(self, holder: Identity) -> bool:
+        """The story: n2 still answers while another disk gets its name.  One answer is on its way; the leader
+        would take it for the new one's, believe that this has what the old one had, and never send it."""
+        return holder not in (self._holder, self._identity, 0)
 
 
 def all_members(members: Members) -> tuple[Member, ...]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agreed.replica.founding import Caller
 from agreed.sim.plan import Conditions
 from agreed.sim.streams import Stream
 from agreed.sim.trace import CLOSED, CONNECTED, FRAME
@@ -71,7 +72,7 @@ class Connection:
         self.decoder, self.reply_decoder = Decoder(), Decoder()
         self.ready = False
         """The far end has answered our hello."""
-        self.peer: str | None = None
+        self.peer: Caller | None = None
         """Who dialled, once the far end has admitted it."""
         self.last_at = self.last_back_at = 0
         self.held: list[bytes] = []
@@ -251,6 +252,8 @@ class Network:
             return
         far = connection.far
         if far.boot != connection.far_boot or not connection.far_open:
+            if far.up:
+                self._end(connection, None)  # the system it runs on knows nothing of this connection
             return
         self.world.trace.event(self.world.now, FRAME, far.number, connection.near.number, frame)
         far.peers.received(connection, frame)

@@ -11,6 +11,7 @@ from agreed.consensus.members import Members
 from agreed.errors import MalformedInput
 from agreed.replica import events
 from agreed.replica.acquaintances import Acquaintances
+from agreed.replica.founding import Caller, Holders
 from agreed.sim.network import Connection, Network
 from agreed.sim.world import MS
 from agreed.wire.peer.codec import encode
@@ -40,6 +41,7 @@ class Peers:
         self._wait_ms: dict[str, int] = {}
         self._callers: dict[str, Connection] = {}
         self._admission = node.parts.admission()
+        self._holders = Holders()
         self._members: Members | None = None
         self._last_message: object = None
         self._last_frame = b""
@@ -90,9 +92,9 @@ class Peers:
     def left(self, connection: Connection) -> None:
         """A connection that we accepted is gone."""
         if connection.peer is not None:
-            self._acquaintances.hung_up(connection.peer)
+            self._acquaintances.hung_up(connection.peer.name)
             self.know(set(self._acquaintances.addresses))
-            self._node.happened(events.PeerClosed(connection.peer))
+            self._node.happened(events.PeerClosed(connection.peer.name))
 
     # --- what is said -------------------------------------------------------------------------------------
 
@@ -159,14 +161,15 @@ class Peers:
             return
         node = self._node
         for message in messages:
-            peer = connection.peer
-            if peer is not None:
-                if isinstance(message, Hello | HelloReply | OperatorHello):
+            caller = connection.peer
+            if caller is not None:
+                replaced = node.serving and caller.is_replaced(self._holder_of(caller.name))
+                if replaced or isinstance(message, Hello | HelloReply | OperatorHello):
                     self._network.reset(connection, self._node)
                     return
                 if node.world.trace.telling:
-                    node.cluster.story.heard(node, peer, message, data)
-                node.heard(peer, message)
+                    node.cluster.story.heard(node, caller.name, message, data)
+                node.heard(caller.name, message)
             elif not isinstance(message, Hello) or not self._greet(connection, message):
                 self._network.close(connection, node)
                 return
@@ -182,7 +185,7 @@ class Peers:
         refusal = self._admission.refuse(self.hello(), hello)
         member = hello.cluster == node.recovered.identity.cluster
         if refusal is None and member:
-            connection.peer = hello.member.name
+            connection.peer = Caller(hello.member, self._holder_of(hello.member.name))
             self._acquaintances.called(hello.member)
             self.know(set(self._acquaintances.addresses))
         else:
@@ -194,6 +197,9 @@ class Peers:
             )
         self._network.answer(connection, encode(HelloReply(self.hello(), refusal)))
         return refusal is None
+
+    def _holder_of(self, name: str) -> int:
+        return self._holders.of(name, self._node.replica.members)
 
     # --- members ------------------------------------------------------------------------------------------
 
