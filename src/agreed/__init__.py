@@ -1,6 +1,7 @@
 """Consensus and coordination for Python.
 
     types, errors      the ground
+    clocks             time as values: what happened before what
     consensus          agree on one order (Raft)
     store              what the order is applied to
     wire               what is said: ZooKeeper's protocol, and our own between nodes

@@ -57,3 +57,16 @@ class MembershipRefused(AgreedError):
     """A change of members that would be unsafe or makes no sense now; nothing was changed."""
 
     surely_not_done = True
+
+
+class ClockSkew(AgreedError):
+    """A time from further in the future than clocks may differ: some clock is wrong, and nothing was taken over.
+
+    `ahead_ms` is how far it was ahead of the clock that refused it, `bound_ms` how far it may be."""
+
+    surely_not_done = True
+
+    def __init__(self, ahead_ms: int, bound_ms: int) -> None:
+        super().__init__(f"a time {ahead_ms} ms ahead of our clock, where {bound_ms} ms are allowed")
+        self.ahead_ms = ahead_ms
+        self.bound_ms = bound_ms

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from agreed.clocks.cluster import advanced
 from agreed.store import commands, flat_commands, lease_commands, tree_commands
 from agreed.store.commands import Batch, Checkpoint, Command
 from agreed.store.multi import multi
@@ -62,8 +63,7 @@ class Store(State):
         """A new payload, of an entry of this term: the cluster's clock moves, and never back (a new leader's
         may be behind the last one's)."""
         self.term = term
-        if stamp_ms > self.stamp_ms:
-            self.stamp_ms = stamp_ms
+        self.stamp_ms = advanced(self.stamp_ms, stamp_ms)
         self.feed.trim()
 
     def admit(self, batch: Batch) -> int:
