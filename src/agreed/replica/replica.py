@@ -369,6 +369,7 @@ class Replica:
         execute = store.execute
         fresh = store.fresh
         zookeeper = self.zookeeper
+        watched = zookeeper.watches.watched
         for command in commands:
             if mine:
                 ticket = tickets[0]
@@ -376,7 +377,8 @@ class Replica:
                     zookeeper.overtaken(ticket)
             result = execute(command, origin)
             if fresh:
-                zookeeper.notify(fresh)
+                if watched:
+                    zookeeper.notify(fresh)
                 fresh.clear()
             if type(command) in _NOTED:
                 if type(command) is Checkpoint:

@@ -27,7 +27,8 @@ from agreed.wire.zookeeper.messages import Stat
 
 _INT = struct.Struct(">i")
 _LONG = struct.Struct(">q")
-_STAT = struct.Struct(">qqqqiiiqiiq")
+STAT_FIELDS: Final = "qqqqiiiqiiq"
+_STAT = struct.Struct(f">{STAT_FIELDS}")
 
 unpack_int = _INT.unpack_from
 pack_int = _INT.pack

@@ -22,6 +22,7 @@ from agreed.wire.zookeeper.codec import (
     MULTI_END,
     MULTI_HEADER,
     STAT_BYTES,
+    STAT_FIELDS,
     Reader,
     pack_int,
     pack_stat,
@@ -69,6 +70,10 @@ _HEADER = struct.Struct(">iiqi")
 _HEADER_AND_SIZE = struct.Struct(">iiqii")
 _EVENT = struct.Struct(">iiqiiii")
 _CONNECT_RESPONSE = struct.Struct(">iiq")
+
+STAT_REPLY_LENGTH: Final = _HEADER_BYTES + STAT_BYTES
+pack_stat_reply = struct.Struct(f">iiqi{STAT_FIELDS}").pack
+"""A whole `stat_reply` from `STAT_REPLY_LENGTH`, xid, zxid, 0 and the eleven numbers of the stat."""
 
 _header = _HEADER.pack
 _header_and_size = _HEADER_AND_SIZE.pack

@@ -9,6 +9,7 @@ from __future__ import annotations
 from agreed.store.records import Record
 from agreed.store.tree import children_version
 from agreed.wire.zookeeper.codec import pack_stat
+from agreed.wire.zookeeper.reply_codec import STAT_REPLY_LENGTH, pack_stat_reply
 
 
 def stat_of(record: Record, children: int) -> bytes:
@@ -21,6 +22,28 @@ def stat_of(record: Record, children: int) -> bytes:
         record.modified_ms,
         record.version,
         children_version(record, children),
+        record.acl_version,
+        record.lease,
+        len(value) if value else 0,
+        children,
+        record.children_revision,
+    )
+
+
+def changed_reply(xid: int, zxid: int, record: Record, children: int) -> bytes:
+    """`stat_reply` of `stat_of`, on the hot path of writes: one call and not four."""
+    value = record.value
+    return pack_stat_reply(
+        STAT_REPLY_LENGTH,
+        xid,
+        zxid,
+        0,
+        record.create_revision,
+        record.modify_revision,
+        record.created_ms,
+        record.modified_ms,
+        record.version,
+        children_version(record, children) if children or record.children_created else 0,
         record.acl_version,
         record.lease,
         len(value) if value else 0,

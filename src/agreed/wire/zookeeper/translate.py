@@ -46,9 +46,8 @@ from agreed.wire.zookeeper.reply_codec import (
     multi_reply,
     multi_result,
     path_reply,
-    stat_reply,
 )
-from agreed.wire.zookeeper.stat import stat_of
+from agreed.wire.zookeeper.stat import changed_reply, stat_of
 
 # --- request -> command ----------------------------------------------------------------------------------
 
@@ -156,7 +155,7 @@ def reply_for(xid: int, request: Request, result: Result, revision: Revision) ->
 
 
 def _changed(xid: int, request: Request, result: Changed, revision: Revision) -> bytes:
-    return stat_reply(xid, revision, stat_of(result.record, result.children))
+    return changed_reply(xid, revision, result.record, result.children)
 
 
 def _created(xid: int, request: CreateRequest, result: Created, revision: Revision) -> bytes:

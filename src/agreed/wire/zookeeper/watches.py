@@ -95,7 +95,8 @@ class Watches:
     def __init__(self, may_read: Callable[[Connection, Acl], bool], limit: int = 100_000) -> None:
         self._may_read = may_read
         self._limit = limit
-        self._by_path: dict[bytes, dict[Connection, int]] = {}
+        self.watched: dict[bytes, dict[Connection, int]] = {}
+        """By path.  Others only ask whether there is any: who notifies need not, where nobody watches."""
         self._by_connection: dict[Connection, dict[bytes, None]] = {}
         self._recursive = 0
         """How many recursive watches there are: while none, no ancestors need to be looked at."""
@@ -104,7 +105,7 @@ class Watches:
 
     def add(self, connection: Connection, path: bytes, kinds: int) -> None:
         """Set watches of `kinds` (a sum).  Those which are there already stay.  Raises `TooManyWatches`."""
-        watchers = self._by_path.get(path)
+        watchers = self.watched.get(path)
         held = 0 if watchers is None else watchers.get(connection, 0)
         if not held:
             paths = self._by_connection.get(connection, {})
@@ -112,7 +113,7 @@ class Watches:
                 raise TooManyWatches(f"a connection may watch {self._limit} paths")
             self._by_connection.setdefault(connection, paths)[path] = None
             if watchers is None:
-                watchers = self._by_path[path] = {}
+                watchers = self.watched[path] = {}
         assert watchers is not None
         watchers[connection] = held | kinds
         if kinds & RECURSIVE and not held & RECURSIVE:
@@ -127,7 +128,7 @@ class Watches:
 
     def holds(self, connection: Connection, path: bytes, kind: WatcherType) -> bool:
         """checkWatches."""
-        return bool(self._by_path.get(path, {}).get(connection, 0) & _KINDS_OF[kind])
+        return bool(self.watched.get(path, {}).get(connection, 0) & _KINDS_OF[kind])
 
     def drop(self, connection: Connection) -> None:
         """The connection is gone.  Costs as much as it held."""
@@ -135,7 +136,7 @@ class Watches:
             self._forget(connection, path, _ALL)
 
     def _forget(self, connection: Connection, path: bytes, kinds: int) -> None:
-        watchers = self._by_path[path]
+        watchers = self.watched[path]
         held = watchers[connection]
         if held & kinds & RECURSIVE:
             self._recursive -= 1
@@ -145,7 +146,7 @@ class Watches:
             return
         del watchers[connection]
         if not watchers:
-            del self._by_path[path]
+            del self.watched[path]
         paths = self._by_connection[connection]
         del paths[path]
         if not paths:
@@ -156,8 +157,6 @@ class Watches:
     def notify(self, events: Sequence[Event], lookup: Lookup) -> list[tuple[Connection, bytes]]:
         """Who is to be sent which frame, in order.  `events` are those of one or more whole revisions,
         in order; `lookup` sees the tree after the last of them."""
-        if not self._by_path:
-            return []
         told: list[tuple[Connection, bytes]] = []
         for position, event in enumerate(events):
             if event.space is not Space.TREE:
@@ -171,7 +170,7 @@ class Watches:
                 self._tell_of_node(told, record, EventType.NODE_DATA_CHANGED, revision, _SEES_NODE)
                 continue
             parent = parent_of(record.key)
-            if parent in self._by_path:
+            if parent in self.watched:
                 acl = _acl_of_parent(parent, events, position, lookup)
                 if acl is not None:
                     self._tell_of_children(told, parent, acl, revision)
@@ -191,7 +190,7 @@ class Watches:
             ancestor = path
             while ancestor != ROOT:
                 ancestor = parent_of(ancestor)
-                watchers = self._by_path.get(ancestor)
+                watchers = self.watched.get(ancestor)
                 if watchers is not None:
                     hit += [connection for connection, kinds in watchers.items() if kinds & RECURSIVE]
             hit = list(dict.fromkeys(hit))
@@ -207,7 +206,7 @@ class Watches:
 
     def _use_up(self, path: bytes, seen_by: int) -> list[Connection]:
         """Who holds a watch of these kinds on just this path; the one-shot ones of them are taken away."""
-        watchers = self._by_path.get(path)
+        watchers = self.watched.get(path)
         if watchers is None:
             return []
         hit = [connection for connection, kinds in watchers.items() if kinds & seen_by]
@@ -277,8 +276,8 @@ class Watches:
 
     def totals(self) -> WatchTotals:
         """Walks over the whole table (for `wchs` and `mntr`, which are asked for seldom)."""
-        watches = sum(kinds.bit_count() for watchers in self._by_path.values() for kinds in watchers.values())
-        return WatchTotals(len(self._by_connection), len(self._by_path), watches)
+        watches = sum(kinds.bit_count() for watchers in self.watched.values() for kinds in watchers.values())
+        return WatchTotals(len(self._by_connection), len(self.watched), watches)
 
     def by_connection(self) -> Iterable[tuple[Connection, Iterable[bytes]]]:
         """For `wchc`."""
@@ -286,7 +285,7 @@ class Watches:
 
     def by_path(self) -> Iterable[tuple[bytes, Iterable[Connection]]]:
         """For `wchp`."""
-        return self._by_path.items()
+        return self.watched.items()
 
 
 def _acl_of_parent(parent: bytes, events: Sequence[Event], position: int, lookup: Lookup) -> Acl | None:
