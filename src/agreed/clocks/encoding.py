@@ -55,7 +55,7 @@ def decode(data: bytes, known: VersionVector | None = None) -> VersionVector:
     if size == 0:
         if at != len(data):
             raise MalformedInput("bytes after a version vector")
-        return VersionVector()
+        return VersionVector(roster)
     least, at = _varint(data, at)
     if at >= len(data) or data[at] not in WIDTHS:
         raise MalformedInput("a version vector says no width that its counters may have")
