@@ -1,0 +1,78 @@
+"""The random world of Multi-Paxos: its invariants after every step, for every message, and on every disk."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agreed.consensus.machine import Entry, Send, SnapshotInstalled
+from agreed.consensus.members import Members
+from agreed.consensus.multipaxos.config import MultiPaxosConfig
+from agreed.consensus.multipaxos.invariants import ClusterInvariants, check, check_message, check_step, view
+from agreed.consensus.multipaxos.multipaxos import MultiPaxos
+from tests.consensus import world
+from tests.consensus.multipaxos.nodes import CONFIG, Node
+from tests.consensus.nodes import SeededDice, Store, Weather
+
+Factory = Callable[..., MultiPaxos]
+
+
+class World(world.World[Node]):
+    def __init__(
+        self,
+        seed: int,
+        size: int = 3,
+        factory: Factory = MultiPaxos,
+        weather: Weather | None = None,
+        config: MultiPaxosConfig = CONFIG,
+    ) -> None:
+        self.factory, self.config = factory, config
+        self.cluster = ClusterInvariants()
+        super().__init__(seed, size, weather)
+
+    def node(self, name: str, identity: int, members: Members) -> Node:
+        return Node(name, identity, members)
+
+    def start(self, node: Node) -> None:
+        if node.disk.mark is not None:
+            node.disk.start_after(node.disk.mark)
+        super().start(node)
+
+    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> MultiPaxos:
+        disk = node.disk
+        return self.factory(
+            node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now, node.identity
+        )
+
+    def installed(self, node: Node) -> None:
+        assert node.installing is not None
+        mark, data = node.installing
+        node.installing = None
+        assert node.store.index <= mark.index, "the store never goes back"
+        node.disk.take_snapshot(mark, data)
+        node.disk.start_after(mark)
+        if node.disk.log:
+            self.count("installed before accepted slots")
+        node.store = Store.of(data)
+        assert self.digests[mark.index] == node.store.digest, "the snapshot is what was agreed"
+        self.contract.restored(node.name, mark.index)
+        self.count("installed")
+        self.turn(node, SnapshotInstalled(mark))
+
+    # --- what must be true ---
+
+    def view(self, node: Node) -> object:
+        return view(node.paxos)
+
+    def check_started(self, node: Node) -> None:
+        check(node.paxos)
+
+    def check_step(self, node: Node, before: object) -> None:
+        check(node.paxos)
+        check_step(before, node.paxos)
+        self.cluster.check(node.paxos)
+
+    def check_agreed(self, node: Node, entries: list[Entry]) -> None:
+        self.cluster.agreed(node.paxos, entries)
+
+    def post(self, node: Node, send: Send) -> None:
+        check_message(node.paxos, send.message, node.disk.ballot, node.disk.log)
+        super().post(node, send)
