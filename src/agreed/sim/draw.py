@@ -93,7 +93,7 @@ def _conditions(stream: Stream, profile: str) -> Conditions:
         pipelined=stream.pick([1, 2, 6]),
         until_sessions_end=stream.chance(250),
         spare_delay_ms=stream.pick([0, 4, 30]),
-        catching_up_bytes=stream.pick([0, 5_000, 1_000_000]),
+        catching_up_bytes=stream.pick([3_000, 5_000, 1_000_000]),
     )
     if stream.chance({"network": 500, "swarm": 300}.get(profile, 100)):
         # Entries that follow each other quickly: logs can differ by many.
