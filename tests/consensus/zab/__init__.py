@@ -1,0 +1,1 @@
+"""ZAB: stories of its rules, and random worlds."""

@@ -1,0 +1,57 @@
+"""The random world of ZAB: its own invariants after every step, and what "committed" means on its disks."""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agreed.consensus.machine import Entry
+from agreed.consensus.members import Members
+from agreed.consensus.zab.config import ZabConfig
+from agreed.consensus.zab.invariants import ClusterInvariants, View, check, check_step, view
+from agreed.consensus.zab.zab import Zab
+from tests.consensus import world
+from tests.consensus.nodes import SeededDice, Weather
+from tests.consensus.zab.nodes import CONFIG, Node
+
+Factory = Callable[..., Zab]
+
+
+class World(world.World[Node]):
+    def __init__(
+        self,
+        seed: int,
+        size: int = 3,
+        factory: Factory = Zab,
+        weather: Weather | None = None,
+        config: ZabConfig = CONFIG,
+    ) -> None:
+        self.factory, self.config = factory, config
+        self.cluster = ClusterInvariants()
+        super().__init__(seed, size, weather)
+
+    def node(self, name: str, identity: int, members: Members) -> Node:
+        return Node(name, identity, members)
+
+    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Zab:
+        disk = node.disk
+        return self.factory(
+            node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now
+        )
+
+    def view(self, node: Node) -> object:
+        return view(node.zab)
+
+    def check_started(self, node: Node) -> None:
+        check(node.zab)
+
+    def check_step(self, node: Node, before: object) -> None:
+        assert isinstance(before, View)
+        check(node.zab)
+        check_step(before, node.zab)
+        self.cluster.check(node.zab, [other.zab for other in self.nodes.values() if other.up])
+
+    def check_agreed(self, node: Node, entries: list[Entry]) -> None:
+        self.cluster.agreed(node.zab, entries)
+
+    def holds(self, node: Node, entry: Entry) -> bool:
+        """An entry on a disk counts where currentEpoch says that it is a part of the epoch's history."""
+        return node.disk.holds(entry) and node.disk.ballot.settled >= entry.term
