@@ -84,8 +84,8 @@ class Broadcast:
             learner.stream(start + 1)
         elif learner.pace is not _PROBE or learner.next != start + 1 or not learner.waiting:
             learner.probe(start + 1)
-        if message.settled == self.zab.term:
-            self._ready(learner)  # it had acknowledged NEWLEADER before
+        if message.settled == self.zab.term and learner.match >= self.began_at:
+            self._ready(learner)  # it has acknowledged NEWLEADER before
 
     def on_ack_new_leader(self, source: NodeId, message: AckNewLeader) -> None:
         learner = self.heard(source)

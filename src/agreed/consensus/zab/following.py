@@ -2,12 +2,13 @@
 
     discovery         FOLLOWERINFO until LEADERINFO names an epoch above ours; it is durable before ACKEPOCH
     synchronization   DIFF, TRUNC or SNAP until NEWLEADER; the history, then currentEpoch, are durable before
-    ACK broadcast         from UPTODATE on: PROPOSAL, ACK, COMMIT
+                      it is acknowledged
+    broadcast         from UPTODATE on: PROPOSAL, ACK, COMMIT
 
 `joined` is how far our history is known to be the leader's.  In synchronization it grows with each DIFF that
-joins at an equal zxid; with currentEpoch equal to acceptedEpoch it is our whole history, for since then we
-took from this leader only.  What comes must join there: what came too late is passed over, what came too
-early shows a gap, and we ask for what is missing, in the same epoch.
+joins at an equal zxid.  Once our history ends in an entry of this epoch it is our whole history: only this
+leader has made such entries, and to nothing but its own history.  What comes must join there: what came too
+late is passed over, what came too early shows a gap, and we ask for what is missing, in the same epoch.
 
 A commit is heard up to an index; what of it we do not have yet is delivered when it comes.
 """
@@ -55,7 +56,8 @@ class Following(Role):
         self._new_leader: Index | None = None
         """Where NEWLEADER said the history of the epoch begins to be ours."""
         self._asked_after: Index | None = None
-        """What we asked for since time last passed; once is enough."""
+        self._asked_at: Instant = zab.now
+        """What we asked for last, and when."""
 
     def start(self) -> None:
         self.zab.arm(self._deadline)
@@ -64,14 +66,13 @@ class Following(Role):
     @property
     def joined(self) -> Index:
         zab = self.zab
-        if zab.settled == zab.term:
+        if zab.log.last_term == zab.term or zab.settled == zab.term:
             return zab.log.last_index
         return max(self._joined, zab.commit)
 
     # --- time ---
 
     def on_clock(self, now: Instant) -> None:
-        self._asked_after = None
         if self.heard:
             self.heard = False
             self._deadline = now + self.zab.config.election_timeout_ms[0]
@@ -180,13 +181,14 @@ class Following(Role):
         return len(entries)
 
     def on_new_leader(self, message: NewLeader) -> None:
+        zab = self.zab
         self._new_leader = message.index
-        if self.zab.settled == self.zab.term:
+        if zab.settled == zab.term:
             self._ack_new_leader()
-        else:
-            self._settle()
-            if self.zab.settled != self.zab.term:
-                self._ask()
+            return
+        self._settle()
+        if zab.settled != zab.term:
+            self._ask()
 
     def _settle(self) -> None:
         """All of what the epoch begins with is here: with it currentEpoch is saved, and then acknowledged."""
@@ -248,12 +250,14 @@ class Following(Role):
         zab.promise(self.source, Ack(zab.term, joined), 0 if durable else zab.serial)
 
     def _ask(self) -> None:
-        """Something is missing; once per passing of time, for what is late may only have been overtaken."""
+        """Something is missing.  Asked once a heartbeat: each message that was overtaken shows the same gap,
+        and each question is answered with more messages."""
         zab = self.zab
         joined = self.joined
-        if zab.installing or self._asked_after == joined:
+        recent = zab.now - self._asked_at < zab.config.heartbeat_ms
+        if zab.installing or (self._asked_after == joined and recent):
             return
-        self._asked_after = joined
+        self._asked_after, self._asked_at = joined, zab.now
         if zab.settled == zab.term:
             zab.promise(self.source, Ask(zab.term, joined), zab.ballot_serial)
         else:

@@ -2,12 +2,10 @@
 
     discovery         a quorum says that it follows us: the new epoch is above all they have accepted.  It is
                       durable here before it is named; two lives of ours must not name it twice
-    epoch             a quorum accepts it.  If one of them has a more recent history than ours we give up:
-    what
-                      it has may be committed
+    epoch             a quorum accepts it.  If one of them has a more recent history than ours, we give up:
+                      what it has may be committed
     synchronization   our history, and an entry of ours after it, is what the epoch begins with; who follows
-    is
-                      given it (`broadcast.py`)
+                      is given it (`broadcast.py`)
     established       a quorum has it: all of it is committed, and from now on we take proposals
 
 The entry of ours says nothing.  It makes truncation durable (`ZabState.replace`), and makes the history with
