@@ -3,6 +3,8 @@
     types, errors      the ground
     clocks             time as values: what happened before what
     consensus          agree on one order (Raft)
+    broadcast          telling everybody, in FIFO or causal order
+    registers          one value on several nodes without consensus: what that costs
     store              what the order is applied to
     wire               what is said: ZooKeeper's protocol, and our own between nodes
     disk               what survives a crash

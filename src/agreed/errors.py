@@ -60,7 +60,7 @@ class MembershipRefused(AgreedError):
 
 
 class ClockSkew(AgreedError):
-    """A time from further in the future than clocks may differ: some clock is wrong, and nothing was taken over.
+    """A time from further in the future than clocks may differ: some clock is wrong, and nothing was taken.
 
     `ahead_ms` is how far it was ahead of the clock that refused it, `bound_ms` how far it may be."""
 

@@ -1,0 +1,20 @@
+"""Telling everybody: broadcasts that promise more and more about the order in which messages are delivered.
+
+    machine     what is broadcast and delivered; the shape of all of them
+    reliable    everybody or nobody, in any order
+    fifo        ... and the messages of one sender in the order in which it sent them
+    causal      ... and no message before another that its sender had delivered
+
+One more step, the same order for everybody, is not a matter of holding messages back for long enough: it is
+equivalent to consensus (Chandra and Toueg 1996), and in this package the log of `consensus` is that.
+
+Machines as those of `consensus`: events in, effects out, no clock, no dice.
+"""
+from __future__ import annotations
+
+from agreed.broadcast.causal import CausalBroadcast
+from agreed.broadcast.fifo import FifoBroadcast
+from agreed.broadcast.machine import Broadcast, Effects, Message
+from agreed.broadcast.reliable import ReliableBroadcast
+
+__all__ = ["Broadcast", "CausalBroadcast", "Effects", "FifoBroadcast", "Message", "ReliableBroadcast"]
