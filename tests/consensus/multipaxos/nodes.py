@@ -1,5 +1,5 @@
-"""What the random world of Multi-Paxos is made of, besides what all such worlds are: a disk that treats a log as the
-real one does when a snapshot takes its place."""
+"""What the random world of Multi-Paxos is made of, besides what all such worlds are: a disk that treats a log
+as the real one does when a snapshot takes its place."""
 from __future__ import annotations
 
 from agreed.consensus.machine import Entry, Save, SnapshotMark

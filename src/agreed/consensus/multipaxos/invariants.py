@@ -1,9 +1,9 @@
 """What must always be true of Multi-Paxos, for tests and simulations to check after every step.
 
-Four kinds, by what one has to see: `check` looks at one machine now; `View` and `check_step` at one machine before
-and after a step; `check_message` at a message that leaves, and what lies on its sender's disk; `ClusterInvariants`
-at all machines, over a whole run.  That no two nodes tell different values of one slot is no matter of Paxos alone
-and lives in `agreed.consensus.contract`.
+Four kinds, by what one has to see: `check` looks at one machine now; `View` and `check_step` at one machine
+before and after a step; `check_message` at a message that leaves, and what lies on its sender's disk;
+`ClusterInvariants` at all machines, over a whole run.  That no two nodes tell different values of one slot is
+no matter of Paxos alone and lives in `agreed.consensus.contract`.
 
 All raise `InvariantBroken`, an AssertionError whose message begins with the invariant's name.
 """
@@ -41,8 +41,9 @@ def check(paxos: MultiPaxos) -> None:
     """All that must be true of one machine at any time between two steps."""
     slots = paxos.slots
     _require(
-        slots.base_index <= slots.mark.index <= paxos.commit <= paxos.chosen <= paxos.held <= slots.last_index,
-        "bounds of the log", paxos, slots.base_index, slots.mark.index, paxos.commit, paxos.chosen, paxos.held,
+        slots.base_index <= slots.mark.index <= paxos.commit <= paxos.chosen <= paxos.held <=
+        slots.last_index, "bounds of the log", paxos, slots.base_index, slots.mark.index, paxos.commit,
+        paxos.chosen, paxos.held,
     )  # fmt: skip
     _require(
         paxos.commit == min(paxos.chosen, paxos.durable) and paxos.durable <= paxos.held,
@@ -226,11 +227,13 @@ class ClusterInvariants:
         if agreed is not None and ballot >= agreed[0]:
             _require(
                 value == agreed[1],
-                "a later ballot proposes what is chosen", paxos, value, "is accepted, but chosen is", agreed[1],
+                "a later ballot proposes what is chosen", paxos, value, "is accepted, but chosen is",
+                agreed[1],
             )  # fmt: skip
 
     def agreed(self, paxos: MultiPaxos, entries: list[Entry]) -> None:
-        """`paxos` has just said that these are committed: they were chosen under its ballot or an older one."""
+        """`paxos` has just said that these are committed: they were chosen under its ballot or an older
+        one."""
         for entry in entries:
             _, known = self.truth.setdefault(entry.index, (paxos.term, entry))
             _require(known == entry, "one value per slot", paxos, entry, "elsewhere", known)

@@ -201,8 +201,8 @@ class Leader(Role):
         """Something that we have sent is missing there: go on from the first slot it lacks.  What it holds
         behind the hole is told by the reply to that.
 
-        That may be before `match`: a follower that restarts has forgotten which slots are chosen, and no longer
-        counts those that it accepted under older ballots."""
+        That may be before `match`: a follower that restarts has forgotten which slots are chosen, and no
+        longer counts those that it accepted under older ballots."""
         if message.round >= follower.round:
             follower.probe(message.held + 1)
 

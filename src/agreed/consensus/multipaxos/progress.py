@@ -95,12 +95,12 @@ class Progress:
 
     def matched(self, index: Index) -> bool:
         """It has everything up to here; True where that is news."""
-        if index <= self.match:
-            return False
-        self.match = index
         window = self._window
         while window and window[0][0] <= index:
             self.in_flight_bytes -= window.popleft()[1]
+        if index <= self.match:
+            return False
+        self.match = index
         if self.next <= index:
             self.next = index + 1
         return True

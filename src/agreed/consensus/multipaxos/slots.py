@@ -12,11 +12,10 @@ down.
 
 A disk takes a log without gaps and gives back what it was given.  There
 
-    nothing accepted                     is an entry of kind NOTHING, term 0 and no payload
-    accepted under the value's own ballot  is the value itself
-    accepted under a later one             is an entry of kind NOTHING and the value's term whose payload is
-                                         the accepted ballot (8), the value's term (8), its kind (1), its
-                                         payload
+    where nothing is accepted               stands an entry of kind NOTHING, term 0 and no payload
+    accepted under the value's own ballot   the value itself
+    accepted under a later one              an entry of kind NOTHING and the value's term, whose payload is
+                                            accepted ballot (8), value's term (8), its kind (1), payload
 
 Whatever the form, the entry of a value bears the value's term, because the driver compares the term of a
 snapshot's last entry with that of the log on disk, and voids a log that has another.
@@ -85,8 +84,8 @@ class Slots:
                 continue
             if entry.index != self.last_index + 1:
                 raise CorruptData(
-                    f"entry {entry.index} stands where entry {self.last_index + 1} was expected: the log does "
-                    "not join the snapshot; restore this node from its peers"
+                    f"entry {entry.index} stands where entry {self.last_index + 1} was expected: the log "
+                    "does not join the snapshot; restore this node from its peers"
                 )
             ballot, value = from_disk(entry)
             self._values.append(value)
