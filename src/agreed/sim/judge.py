@@ -287,7 +287,7 @@ class Judge:
 
     def _check_events(self, node: Node, store: Store, revision: int) -> None:
         truth = self.truth
-        # Who applies a whole log in one turn has let go of the first events again; others told of them before.
+        # Who applies a whole log in one turn has let go of the first events again; others told of them.
         known = min(store.feed.compacted, truth.revision)
         told_from = max(revision, known)
         found = store.feed.since(told_from)

@@ -336,7 +336,7 @@ class ReadsBeforePhase1IsDone(MultiPaxos):
     """P12: until all that phase 1 has told is chosen, a leader does not know what was chosen before it."""
 
     class Rash(Leader):
-        settled = True  # type: ignore[assignment]
+        settled = True
 
     leader_role = Rash
 

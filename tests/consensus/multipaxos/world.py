@@ -6,7 +6,14 @@ from collections.abc import Callable
 from agreed.consensus.machine import Entry, Send, SnapshotInstalled
 from agreed.consensus.members import Members
 from agreed.consensus.multipaxos.config import MultiPaxosConfig
-from agreed.consensus.multipaxos.invariants import ClusterInvariants, check, check_message, check_step, view
+from agreed.consensus.multipaxos.invariants import (
+    ClusterInvariants,
+    View,
+    check,
+    check_message,
+    check_step,
+    view,
+)
 from agreed.consensus.multipaxos.multipaxos import MultiPaxos
 from tests.consensus import world
 from tests.consensus.multipaxos.nodes import CONFIG, Node
@@ -67,6 +74,7 @@ class World(world.World[Node]):
 
     def check_step(self, node: Node, before: object) -> None:
         check(node.paxos)
+        assert isinstance(before, View)
         check_step(before, node.paxos)
         self.cluster.check(node.paxos)
 

@@ -1,7 +1,7 @@
 """Replicas that are wrong in one place each: invariants, contract and world must notice every one.
 
-Each mutant is a subclass with one rule broken; its docstring is the rule, and what breaks where it is missing.
-`RANDOM` lists those that random storms kill, with a disk or without; the others are killed by a rule in
+Each mutant is a subclass with one rule broken; its docstring is the rule, and what breaks where it is
+missing.  `RANDOM` lists those that random storms kill, with a disk or without; the others are killed by a rule in
 `rules.py`.
 """
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agreed.consensus.machine import Ballot, Entry, EntryKind, Send
+from agreed.consensus.machine import Ballot
 from agreed.consensus.vr.backup import Backup
 from agreed.consensus.vr.changing import Changing
 from agreed.consensus.vr.messages import (
@@ -20,11 +20,8 @@ from agreed.consensus.vr.messages import (
     PrepareOk,
     Recovery,
     RecoveryResponse,
-    StartView,
-    StartViewChange,
 )
 from agreed.consensus.vr.primary import Primary
-from agreed.consensus.vr.progress import Progress
 from agreed.consensus.vr.recovering import Recovering
 from agreed.consensus.vr.viewstamped import Viewstamped
 from agreed.types import Index, NodeId, Term
@@ -320,23 +317,14 @@ class NeverAsksForWhatItLacks(Viewstamped):
 class IgnoresTheWindow(Viewstamped):
     """What may be in flight to one backup is bounded."""
 
-    class Narrow(Progress):
-        @property
-        def in_flight_bytes(self) -> int:
-            return 0
-
-        @in_flight_bytes.setter
-        def in_flight_bytes(self, value: int) -> None: ...
-
-        @property
-        def in_flight(self) -> int:
-            return 0 if len(self._window) < 20 else len(self._window)
-
     class Flooding(Primary):
-        def __init__(self, vr: Any) -> None:
-            super().__init__(vr)
-            self.backups = [IgnoresTheWindow.Narrow(b.name, b.next, vr.now) for b in self.backups]
-            self.progress.update({backup.name: backup for backup in self.backups})
+        def on_flush(self) -> None:
+            super().on_flush()
+            for backup in self.backups:
+                while backup.next <= self.vr.log.last_index and not backup.silent and self.vr.ballot_saved:
+                    entries = [self.vr.log.entry(backup.next)]
+                    self.vr.send(backup.name, Prepare(self.vr.view, self.vr.commit, 1, entries))
+                    backup.sent(backup.next, 1000)
 
     primary_role = Flooding
 
@@ -419,9 +407,9 @@ class VotesWhileItRecovers(Viewstamped):
     recovering_role = Voting
 
     def _on_do_view_change(self, source: NodeId, message: DoViewChange) -> None:
-        if isinstance(self.role, Recovering) and self.primary_of(message.view) == self.me:
-            if message.view > self.view:
-                self.change_view(message.view)
+        presides = self.primary_of(message.view) == self.me
+        if isinstance(self.role, Recovering) and presides and message.view > self.view:
+            self.change_view(message.view)
         super()._on_do_view_change(source, message)
 
 
@@ -467,4 +455,31 @@ class FoundsTheClusterAgain(Viewstamped):
         super().__init__(*before, config, dice, now)
 
 
-__all__ = ["Entry", "EntryKind", "Send", "StartView", "StartViewChange"]
+RANDOM: list[tuple[type[Viewstamped], int]] = [
+    (ChoosesAnyOfTheNewestView, 2),
+    (AsksOneTooFew, 2),
+    (SettlesAtOnce, 31),
+    (CutsBackToItsCommitNumber, 1),
+    (RenumbersWhatItTakesOver, 0),
+    (LosesWhatDoesNotFit, 2),
+    (LeadsItsViewAgain, 3),
+    (AcknowledgesOverAGap, 2),
+    (AcknowledgesBeforeItSaves, 1),
+    (CountsItsOwnUnsavedLog, 0),
+    (CommitsWhatItWasTold, 3),
+    (CommitGoesBack, 0),
+    (CommitsWhatItAppends, 0),
+    (OverwritesItsOwnLog, 0),
+    (ForgetsWhatItWasTold, 2),
+    (NeverAsksForWhatItLacks, 0),
+    (ReadsBeforeItCommits, 0),
+    (ReadsWithoutAsking, 0),
+    (AnswersTwice, 0),
+]
+"""Those that random storms kill, and the seed to begin with, so that the proof is quick."""
+
+WITHOUT_DISK: list[tuple[type[Viewstamped], int]] = [
+    (RecoversWithoutThePrimary, 0),
+    (VotesWhileItRecovers, 0),
+]
+"""The same where crashes lose the disk."""

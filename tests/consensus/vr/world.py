@@ -1,11 +1,11 @@
-"""The random world of Viewstamped Replication: its own invariants, and a world whose disks are lost at a crash."""
+"""The random world of Viewstamped Replication, and one in which a crash loses the disk."""
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import msgspec
 
-from agreed.consensus.machine import Entry, Save
+from agreed.consensus.machine import Entry, Event, Save
 from agreed.consensus.members import Members
 from agreed.consensus.vr.config import VrConfig
 from agreed.consensus.vr.invariants import ClusterInvariants, InvariantBroken, View, check, check_step, view
@@ -114,6 +114,20 @@ class DisklessWorld(World):
                 log = node.vr.log
                 node.ghost = {e.index: e for e in log.between(log.base_index + 1, log.last_index)}
             node.disk = Disk()
+
+    def step(self, node: Node, event: Event) -> None:
+        recovering = isinstance(node.vr.role, Recovering)
+        super().step(node, event)
+        if recovering and node.vr.role.normal:
+            self.check_recovered(node)
+
+    def check_recovered(self, node: Node) -> None:
+        """Whoever acknowledged something that was agreed has it again before it takes part in anything."""
+        log = node.vr.log
+        for index, entry in node.ghost.items():
+            agreed = self.contract.agreed.get(index) == entry
+            if agreed and index > log.base_index and not self.holds(node, entry):
+                raise InvariantBroken(f"who is back has what it acknowledged: {node.name} lacks {entry}")
 
     def save(self, node: Node, save: Save) -> None:
         raise InvariantBroken("without a disk nothing is saved")

@@ -229,4 +229,6 @@ class ClusterInvariants:
         for index in range(last, first - 1, -1):
             mine, yours = vr.log.entry(index), other.log.entry(index)
             same = same or mine.term == yours.term
-            _require(not same or mine == yours, "logs that share an entry share all before it", vr, mine, yours)
+            _require(
+                not same or mine == yours, "who shares an entry shares all before it", vr, mine, yours
+            )

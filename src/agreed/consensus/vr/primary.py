@@ -176,7 +176,9 @@ class Primary(Role):
             backup.notice = False
         if backup.notice:
             backup.notice = False
-            vr.send(backup.name, Commit(vr.view, vr.commit, self.reads.round, backup.next - 1))
+            # Whom we cannot send what it lacks has to ask for it, and may have to ask again.
+            upto = backup.next - 1 if backup.log_follows(log.base_index) else last
+            vr.send(backup.name, Commit(vr.view, vr.commit, self.reads.round, upto))
             backup.tell(vr.commit)
 
     def _start_view(self, backup: Progress, after: Index) -> None:
