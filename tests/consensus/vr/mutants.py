@@ -1,8 +1,7 @@
 """Replicas that are wrong in one place each: invariants, contract and world must notice every one.
 
 Each mutant is a subclass with one rule broken; its docstring is the rule, and what breaks where it is
-missing.  `RANDOM` lists those that random storms kill, with a disk or without; the others are killed by a rule in
-`rules.py`.
+missing.  `RANDOM` lists those that random storms kill; the others are killed by a rule in `rules.py`.
 """
 from __future__ import annotations
 

@@ -87,11 +87,9 @@ class Changing(Joining):
         return self.best if self.presides else self.vr.leader
 
     def on_do_view_change(self, source: NodeId, message: DoViewChange) -> None:
-        vr = self.vr
-        if not self.presides or not is_plausible(message, len(vr.crashes)):
-            return
-        self.told[source] = message
-        self.decide()
+        if self.presides:
+            self.told[source] = message
+            self.decide()
 
     def on_saved(self) -> None:
         if self.presides:

@@ -49,7 +49,7 @@ from agreed.consensus.machine import (
 )
 from agreed.consensus.members import Members
 from agreed.consensus.vr.backup import Backup
-from agreed.consensus.vr.changing import Changing
+from agreed.consensus.vr.changing import Changing, is_plausible
 from agreed.consensus.vr.config import VrConfig
 from agreed.consensus.vr.messages import (
     Commit,
@@ -360,6 +360,8 @@ class Viewstamped(VrState):
 
     def _on_do_view_change(self, source: NodeId, message: DoViewChange) -> None:
         if self.primary_of(message.view) != self.me or isinstance(self.role, Recovering):
+            return
+        if not is_plausible(message, len(self.crashes)):
             return
         if message.view > self.view:
             self.change_view(message.view)
