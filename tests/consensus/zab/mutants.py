@@ -547,5 +547,24 @@ class AnswersTwice(Zab):
         super().read_ready(ticket, index)
 
 
-RANDOM: list[tuple[type[Zab], int]] = []
+RANDOM: list[tuple[type[Zab], int]] = [
+    (HalfIsEnough, 0),
+    (VotesForItselfOnly, 0),
+    (SettlesBeforeItHasTheHistory, 27),
+    (AcknowledgesBeforeItIsSynchronized, 1),
+    (SkipsWhatIsProposedMeanwhile, 3),
+    (CountsWhoIsNotReady, 1),
+    (NeverAsks, 3),
+    (SpeaksBeforeItSaves, 0),
+    (AcknowledgesBeforeItSaves, 3),
+    (CountsItsOwnUnsavedLog, 0),
+    (DeliversOutOfOrder, 0),
+    (DeliversWhatIsProposed, 0),
+    (ProposesBeforeItIsEstablished, 0),
+    (OverwritesItsOwnHistory, 3),
+    (IgnoresTheWindow, 3),
+    (BelievesTheLastWord, 0),
+    (ReadsItsOwnCommit, 0),
+    (AnswersTwice, 0),
+]
 """Those that random storms kill, and the seed to begin with, so that the proof is quick."""

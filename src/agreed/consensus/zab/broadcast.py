@@ -97,8 +97,8 @@ class Broadcast:
         zab = self.zab
         learner.ready = True
         if not zab.leads:
-            self.advance()
-        if zab.leads:
+            self.advance()  # if that establishes the epoch, all who are ready are told
+        else:
             # The newest commit, not what this one has acknowledged: of what was committed since it joined
             # it has been told nothing, and nothing more would come if no more is proposed.
             zab.send(learner.name, UpToDate(zab.term, self.up_to_date_commit(learner)))

@@ -1,0 +1,76 @@
+"""Seeds of a random world: first a storm, in which nothing may be broken, then peace, in which all must
+heal."""
+from __future__ import annotations
+
+import pytest
+
+from agreed.consensus.machine import Save, Saved
+from agreed.consensus.zab.zab import Zab
+from tests.consensus.zab import mutants
+from tests.consensus.zab.nodes import Node
+from tests.consensus.zab.world import World
+
+SEEDS = 60
+CHUNKS = 3
+
+
+def play(seed: int, factory: type[Zab] = Zab) -> World:
+    world = World(seed, size=(3, 3, 3, 5, 2, 1)[seed % 6], factory=factory)
+    world.storm(1200)
+    world.converge()
+    return world
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_nothing_agreed_is_ever_unsaid_and_peace_heals_everything(chunk: int) -> None:
+    counts: dict[str, int] = {}
+    epochs = 0
+    for seed in range(chunk, SEEDS, CHUNKS):
+        world = play(seed)
+        epochs += len(world.cluster.established)
+        for what, times in world.counts.items():
+            counts[what] = counts.get(what, 0) + times
+    assert counts["agreed"] > 150, "a storm in which nothing is agreed on proves nothing"
+    assert epochs > 40, "nor does one in which nobody is replaced"
+    for what in ("read", "crash", "snapshot", "installed"):
+        assert counts.get(what, 0) > 0, f"these storms have no {what}"
+
+
+def test_a_run_is_its_seed() -> None:
+    def transcript(seed: int) -> list[object]:
+        world = play(seed)
+        return [world.counts, world.digests, world.now, sorted(world.cluster.established.items())]
+
+    assert transcript(8) == transcript(8)
+    assert transcript(8) != transcript(14)
+
+
+@pytest.mark.parametrize("seed", [511])
+def test_seeds_that_once_found_something(seed: int) -> None:
+    """511: a follower that came back with the whole history, asked for it, and was told that it has it."""
+    play(seed)
+
+
+@pytest.mark.parametrize(("mutant", "first"), mutants.RANDOM, ids=[m.__name__ for m, _ in mutants.RANDOM])
+def test_a_storm_finds_who_breaks_a_rule(mutant: type[Zab], first: int) -> None:
+    with pytest.raises(AssertionError):
+        for seed in range(first, first + 30):
+            play(seed, mutant)
+
+
+class LyingDiskWorld(World):
+    """Its disks say that something is saved as soon as they hear of it."""
+
+    def save(self, node: Node, save: Save) -> None:
+        super().save(node, save)
+        node.queue.append((0, save))
+        self.later(0, node, lambda: self.turn(node, Saved(save.serial)))
+
+    def saved(self, node: Node, save: Save) -> None:
+        node.disk.write(save)
+
+
+def test_a_disk_that_lies_is_found_out() -> None:
+    with pytest.raises(AssertionError):
+        for seed in range(30):
+            LyingDiskWorld(seed, size=3).storm(1200)
