@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agreed.clocks import Causality, VersionVector, concurrent, happens_before
-from agreed.clocks.version import COUNTER_MOST, Roster
+from agreed.clocks.version import COUNTER_MOST, Roster, packed
 
 COUNTERS = st.dictionaries(
     st.sampled_from(["n1", "n2", "n3", "n4", "ö"]),
@@ -76,6 +76,25 @@ def test_no_lane_touches_its_neighbour(pairs: list[tuple[int, int]]) -> None:
     merged = one.merge(other)
     assert merged.counters() == tuple(max(first, second, 1) for first, second in pairs)
     assert one.descends(other) is all(max(first, 1) >= max(second, 1) for first, second in pairs)
+
+
+@given(
+    st.lists(st.sampled_from([-1, 0, 0, 0, 1]), min_size=34, max_size=34),
+    st.sampled_from([0, 1, 30, 31, 32, 33]),
+)
+def test_many_nodes_are_compared_as_few_are(differences: list[int], alike: int) -> None:
+    """Of so many that a part is looked at first; `alike` of them are the same."""
+    differences[:alike] = [0] * alike
+    names = [f"n{place:02}" for place in range(34)]
+    one = VersionVector.of(dict.fromkeys(names, 5))
+    counters = {name: 5 + more for name, more in zip(names, differences, strict=True)}
+    other = packed(one.roster, list(counters.values()))
+    assert one.compare(other) is one.compare(VersionVector.of(counters))
+    expected = {(True, True): Causality.CONCURRENT, (True, False): Causality.BEFORE}.get(
+        (max(differences) > 0, min(differences) < 0),
+        Causality.AFTER if min(differences) < 0 else Causality.EQUAL,
+    )
+    assert one.compare(other) is expected
 
 
 @given(VECTORS, st.sampled_from(["n0", "n3", "n9"]))

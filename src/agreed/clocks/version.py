@@ -46,6 +46,11 @@ LANE_BYTES = 8
 COUNTER_BITS = 63
 NAME_BYTES_MOST = 255
 
+GLANCE = 32
+"""So many lanes are looked at first: if two large vectors are concurrent, these mostly show it."""
+GLANCE_LANES = (1 << GLANCE * LANE_BITS) - 1
+GLANCE_GUARDS = int.from_bytes(b"\0\0\0\0\0\0\0\x80" * GLANCE, "little")
+
 
 class Roster:
     """The nodes that a vector mentions, ascending, each once.  Vectors that come from each other share
@@ -160,6 +165,8 @@ class VersionVector(msgspec.Struct, frozen=True, gc=False, repr_omit_defaults=Tr
 
     def compare(self, other: VersionVector) -> Causality:
         """What this one is to the other."""
+        if len(self.roster.names) > GLANCE and self.roster is other.roster and _at_a_glance(self, other):
+            return Causality.CONCURRENT
         if self.descends(other):
             # They mention the same nodes and have the same number, or they are not the same.
             return Causality.EQUAL if self == other else Causality.AFTER
@@ -196,14 +203,25 @@ def packed(roster: Roster, counters: Collection[int]) -> VersionVector:
 def _packed(counters: Mapping[NodeId, int]) -> VersionVector:
     """Of counters above 0."""
     names = tuple(sorted(counters))
-    return packed(Roster(names), [counters[name] for name in names])
+    return packed(Roster(names), list(map(counters.__getitem__, names)))
+
+
+def _at_a_glance(first: VersionVector, second: VersionVector) -> bool:
+    """Whether the first few lanes of vectors of the same nodes show that they are concurrent."""
+    few, others = first.lanes & GLANCE_LANES, second.lanes & GLANCE_LANES
+    guards = GLANCE_GUARDS
+    return ((few | guards) - others) & guards != guards != ((others | guards) - few) & guards
 
 
 def _merged_by_name(first: VersionVector, second: VersionVector) -> VersionVector:
-    counters = dict(first.items())
-    for name, counter in second.items():
+    if len(first) < len(second):
+        first, second = second, first
+    counters = dict(zip(first.roster.names, first.counters(), strict=True))
+    for name, counter in zip(second.roster.names, second.counters(), strict=True):
         if counter > counters.get(name, 0):
             counters[name] = counter
+    if len(counters) == len(first):
+        return packed(first.roster, counters.values())  # Nobody is new: the names are those of the first.
     return _packed(counters)
 
 
