@@ -213,7 +213,7 @@ class Broadcast:
             elif learner.notice and learner.told < commit and learner.ready:
                 zab.send(learner.name, Commit(zab.term, commit))
                 learner.tell(commit)
-            if learner.told < commit and learner.ready:
+            if learner.told < commit and learner.ready and learner.pace is _STREAM:
                 self._notice_later(learner)
 
     def _synchronize_further(self, learner: Learner) -> None:
@@ -319,6 +319,6 @@ class Broadcast:
                 continue
             if learner.pace is _SNAPSHOT:
                 needed.append((learner.sending or zab.log.mark).index)
-            elif learner.match < learner.arriving:
+            elif learner.match < learner.arriving or (learner.pace is not _WAITING and not learner.ready):
                 needed.append(learner.match)
         return min((index for index in needed if index >= zab.log.base_index), default=None)

@@ -125,15 +125,18 @@ class Following(Role):
         if message.term > zab.term:
             zab.accept_epoch(message.term, source)
             self._joined, self._commit_told, self._new_leader = 0, 0, None
-        elif message.term < zab.term or zab.vote != source:
+        elif zab.vote != source:
             self._tell_info()  # it cannot lead us in that epoch, and must choose another one
             return
+        elif message.term < zab.term:
+            return  # late: it has led a newer one since
         self.accepted = self.heard = True
         self._ack_epoch()
 
     def missed_epoch(self) -> None:
         """The leader speaks in an epoch that it has not named to us, or of which we did not hear it."""
-        if not self.zab.installing:
+        if self.accepted:
+            self.accepted = False  # from here on it is told every heartbeat until it names its epoch
             self._tell_info()
 
     def _ack_epoch(self) -> None:
@@ -158,6 +161,8 @@ class Following(Role):
             return
         kept = self._already_held(entries)
         news = entries[kept:]
+        if news and news[0].term < (log.term(news[0].index - 1) or 0):
+            return
         if news and news[0].index <= log.last_index:
             if news[0].index <= self.joined:
                 return

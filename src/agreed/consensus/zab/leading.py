@@ -233,11 +233,10 @@ class Leading(Role):
         for learner in self.broadcast.followers:
             if learner.pace is not Pace.WAITING:
                 self.broadcast.beat(learner, now)
-            elif learner.informed and learner.name not in self._acks:
-                self._tell_epoch(learner.name)
             elif learner.informed:
-                # Its acknowledgement waits for a quorum of them: let it know that we are there.
-                self.zab.send(learner.name, LeaderInfo(self.zab.term))
+                # It, or the answer, may be lost; or the answer waits for a quorum of them, and then this is
+                # our sign of life.
+                self._tell_epoch(learner.name)
         self.reads.next_round()
 
     def _hears_quorum(self, now: Instant) -> bool:

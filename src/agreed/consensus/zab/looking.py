@@ -73,6 +73,7 @@ class Looking(Role):
             # It needs followers, but not one with a more recent history: it would only have to give up.
             known = zab.rank(message.vote) >= zab.rank(zab.own_vote())
             if message.round >= zab.round and known and zab.promotable:
+                zab.round = message.round
                 zab.follow(source)
         elif source in zab.quorum.names and zab.promotable:
             self._count(source, message)
