@@ -16,9 +16,15 @@ from __future__ import annotations
 
 from agreed.consensus.machine import ChunkLoaded, LoadChunk
 from agreed.consensus.vr.joining import Joining
-from agreed.consensus.vr.messages import DoViewChange, GetState, NewState, SnapshotPiece
+from agreed.consensus.vr.messages import (
+    DoViewChange,
+    GetState,
+    NewState,
+    SnapshotPiece,
+    StartViewChange,
+)
 from agreed.consensus.vr.state import VrState, is_sound
-from agreed.types import Index, Instant, NodeId
+from agreed.types import Index, Instant, NodeId, Term
 
 
 class Changing(Joining):
@@ -52,16 +58,23 @@ class Changing(Joining):
         return min(self._say_at, self.vr.election_deadline)
 
     def _say(self) -> None:
-        """Our DoViewChange; again for as long as the view has not begun."""
+        """That we are here, and our DoViewChange; again for as long as the view has not begun."""
         vr = self.vr
         self._say_at = vr.now + vr.config.heartbeat_ms
         vr.arm(self._say_at)
+        if vr.leader is None:
+            for name in vr.others:
+                vr.send(name, StartViewChange(vr.view, vr.view))
         if self.presides:
             if self.best is not None:
                 vr.ask_state(self._known())
             self.decide()
         elif vr.leader is None and not vr.installing:
             vr.promise(vr.primary_of(vr.view), self.own(), vr.serial)
+
+    def on_stray(self, source: NodeId, wished: Term) -> None:
+        if wished < self.vr.view:  # or two that are here would go on telling each other
+            self.vr.send(source, StartViewChange(self.vr.view, self.vr.view))
 
     def own(self) -> DoViewChange:
         """What we have to say of our log; not while a snapshot is about to take its place."""

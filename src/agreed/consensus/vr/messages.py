@@ -20,8 +20,8 @@ from agreed.types import Index, Term
 
 
 class StartViewChange(msgspec.Struct, frozen=True, array_like=True, tag=60, gc=False):
-    """The sender would leave its `present` view for `view`.  Nothing is promised by it: whoever is still in
-    its present view may stay there."""
+    """The sender would leave its `present` view for `view`; if both are equal, it has left.  Nothing is
+    promised by it: whoever is still in its present view may stay there."""
 
     view: Term
     present: Term

@@ -124,7 +124,7 @@ class Primary(Role):
     def listens_to(self, source: NodeId, present: Term) -> bool:
         return present > self.vr.view
 
-    def on_stray(self, source: NodeId) -> None:
+    def on_stray(self, source: NodeId, wished: Term) -> None:
         self.progress[source].notice = True
 
     # --- what the turn has to say ---

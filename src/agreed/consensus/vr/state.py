@@ -97,7 +97,7 @@ class Role:
     def acknowledge(self, source: NodeId, round_number: int) -> None:
         """Say that we have arrived in the view of this primary."""
 
-    def on_stray(self, source: NodeId) -> None:
+    def on_stray(self, source: NodeId, wished: Term) -> None:
         """It wants to go to a view that is not after ours: it has not heard of ours."""
 
     def on_prepare(self, source: NodeId, message: Prepare) -> None: ...
@@ -171,6 +171,9 @@ class VrState(ABC):
         self.leads = False
         self.quorum = Quorum(self.log.members)
         self.names: tuple[NodeId, ...] = tuple(sorted(self.quorum.names))
+        holders = {member.name: member.identity for member in self.log.members.voters}
+        same = not self.durable or not identity or holders.get(me) in (0, identity)
+        self._votes = me in self.names and same
         self.others: tuple[NodeId, ...] = tuple(name for name in self.names if name != me)
         self.crashes: list[int] = [] if self.durable else [0] * len(self.names)
         """Of each replica, in the order of `names`, how often it is known to have lost its memory."""
@@ -249,7 +252,9 @@ class VrState(ABC):
 
     @property
     def votes(self) -> bool:
-        return self.me in self.names
+        """Whether we take part at all.  Not where our name stands for another identity: that is a replica
+        whose disk we do not have."""
+        return self._votes
 
     @property
     def commit_saved(self) -> Index:

@@ -49,9 +49,9 @@ class Wishes:
     def on_start_view_change(self, source: NodeId, message: StartViewChange) -> None:
         vr = self._vr
         if message.view <= vr.view:
-            vr.role.on_stray(source)
+            vr.role.on_stray(source, message.view)
             return
-        if message.present >= message.view:
+        if message.present > message.view:
             return
         known = self._others.get(source, 0)
         self._others[source] = max(known, message.view)
