@@ -348,8 +348,7 @@ class ReadsWithoutAsking(MultiPaxos):
         def begin_round(self, *, ready: bool) -> bool:
             begun = super().begin_round(ready=ready)
             if begun:
-                self.round -= 1
-                self._asked_round = self.round
+                self._asked_round = 0
             return begun
 
     class Rash(Leader):

@@ -19,6 +19,7 @@ CONFIG = MultiPaxosConfig(
     reordered_entries=6,
     tail_entries=3,
     tail_bytes=300,
+    spare_delay_ms=3,
     read_timeout_ms=100,
 )
 

@@ -20,6 +20,7 @@ from agreed.errors import ConfigurationError
         ({"max_append_bytes": 0}, "max_append_bytes"),
         ({"reordered_entries": -1}, "reordered_entries"),
         ({"tail_entries": -1}, "tail_entries"),
+        ({"spare_delay_ms": -1}, "spare_delay_ms"),
         ({"commit_notice_ms": -1}, "commit_notice_ms"),
     ],
 )

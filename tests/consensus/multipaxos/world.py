@@ -1,9 +1,10 @@
 """The random world of Multi-Paxos: its invariants after every step, for every message, and on every disk."""
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
-from agreed.consensus.machine import Entry, Send, SnapshotInstalled
+from agreed.consensus.machine import Entry, PeerLost, Send, SnapshotInstalled
 from agreed.consensus.members import Members
 from agreed.consensus.multipaxos.config import MultiPaxosConfig
 from agreed.consensus.multipaxos.invariants import (
@@ -84,3 +85,49 @@ class World(world.World[Node]):
     def post(self, node: Node, send: Send) -> None:
         check_message(node.paxos, send.message, node.disk.ballot, node.disk.log)
         super().post(node, send)
+
+
+class DuelWorld(World):
+    """Leaders that others no longer hear go on proposing, and are soon replaced by somebody who has heard a
+    part of it: many slots are accepted here and there, with this value and that, and few are chosen."""
+
+    def __init__(self, seed: int, size: int = 3, factory: Factory = MultiPaxos) -> None:
+        dice = random.Random(f"duel {seed}")
+        weather = Weather(
+            loss=dice.choice([0.0, 0.05, 0.2]),
+            doubling=0.1,
+            slowest_ms=dice.choice([2, 6]),
+            disk_ms=dice.choice([0, 3]),
+            lazy=dice.random() < 0.5,
+            snapshot_every=6,
+        )
+        super().__init__(seed, size, factory, weather)
+
+    def mischief(self) -> None:
+        dice = self.dice
+        for node in self.nodes.values():
+            if node.up and node.machine.leads and dice.random() < 0.25:
+                self.propose(node)
+        what = dice.random()
+        node = self.nodes[dice.choice(sorted(self.nodes))]
+        if what < 0.08:
+            self.depose()
+        elif what < 0.14:
+            self.cut.clear()
+        elif what < 0.16:
+            self.crash(node)
+            self.at(dice.randint(5, 50), lambda: self.revive(node))
+        elif what < 0.3:
+            self.read(node)
+
+    def depose(self) -> None:
+        """The leader stays behind with a few others, who may or may not notice; the rest look for a new
+        one."""
+        leader, names = self.leader(), sorted(self.nodes)
+        if leader is None:
+            return
+        others = [name for name in names if name != leader.name]
+        rest = self.dice.sample(others, self.dice.randint(1, len(others)))
+        self.cut = {frozenset((a, b)) for a in rest for b in names if b not in rest}
+        for name in rest:
+            self.turn(self.nodes[name], PeerLost(leader.name))

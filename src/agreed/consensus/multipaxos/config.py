@@ -45,6 +45,10 @@ class MultiPaxosConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     commit_notice_ms: int = 2
     """A commit is told to followers with the next Accept, or after this time where none comes."""
 
+    spare_delay_ms: int = 0
+    """Followers that a quorum can do without are sent values after this time, several at once (thrift.py);
+    0: everybody is sent everything at once."""
+
     read_timeout_ms: int = 500
     """A read index that could not be had by then has failed."""
 
@@ -66,6 +70,7 @@ class MultiPaxosConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ConfigurationError(f"{name} must be above 0")
         never_negative = (
             "reordered_entries", "tail_entries", "tail_bytes", "catching_up_bytes", "commit_notice_ms",
+            "spare_delay_ms",
         )  # fmt: skip
         for name in never_negative:
             if getattr(self, name) < 0:

@@ -22,6 +22,8 @@ from agreed.consensus.multipaxos.messages import Accept, Accepted
 from agreed.consensus.multipaxos.state import LONG_AGO, PaxosState, Role
 from agreed.types import Instant, NodeId, Term
 
+_PAYLOAD = EntryKind.PAYLOAD
+
 
 class Follower(Role):
     name = "follower"
@@ -104,8 +106,10 @@ def is_plausible(message: Accept) -> bool:
     index = message.first
     if index <= 0 or message.commit < 0 or message.round < 0:
         return False
+    ballot = message.ballot
     for entry in message.entries:
-        if entry.index != index or not is_value(entry, message.ballot):
+        plain = entry.kind is _PAYLOAD and 0 < entry.term <= ballot
+        if entry.index != index or not (plain or is_value(entry, ballot)):
             return False
         index += 1
     return True

@@ -24,6 +24,7 @@ from agreed.consensus.multipaxos.progress import Pace, Progress
 from agreed.consensus.multipaxos.reads import Reads
 from agreed.consensus.multipaxos.sending import OutgoingSnapshots
 from agreed.consensus.multipaxos.state import PaxosState, Role
+from agreed.consensus.multipaxos.thrift import LARGE_BYTES, Thrift
 from agreed.consensus.multipaxos.transfer import Transfer
 from agreed.types import Index, Instant, NodeId
 
@@ -54,6 +55,10 @@ class Leader(Role):
         self._beat_at: Instant = paxos.now
         self._notice_at: Instant | None = None
         self._shared_bytes = 0
+        self.thrift = Thrift(paxos.me, paxos.config.spare_delay_ms)
+        self.thrift.choose(self.followers, paxos.quorum)
+        self._spare_due_at: Instant | None = None
+        """When somebody is to be sent what it lacks and was not sent at once."""
 
     def start(self, values: list[Entry], chosen: Index) -> None:
         """`values` follow what we know to be chosen; up to `chosen` they are chosen as well."""
@@ -103,9 +108,9 @@ class Leader(Role):
         last, chosen = paxos.slots.last_index, paxos.chosen
         shared: Accept | None = None
         for follower in self.followers:
-            if follower.notice or follower.next <= last:
+            if follower.notice or (follower.next <= last and self._is_due(follower)):
                 shared = self._tell(follower, last, shared)
-            if follower.told < chosen and follower.pace is _REPLICATE:
+            if follower.told < chosen and follower.pace is _REPLICATE and follower.lacks_since is None:
                 self._notice_later(follower)
 
     def _notice_later(self, follower: Progress) -> None:
@@ -117,6 +122,23 @@ class Leader(Role):
         if self._notice_at is None or notice_at < self._notice_at:
             self._notice_at = notice_at
             paxos.arm(notice_at)
+
+    def _is_due(self, follower: Progress) -> bool:
+        """Whether it is sent what it lacks now, and not with what comes next."""
+        if follower.pace is not _REPLICATE or self.thrift.is_prompt(follower.name):
+            return True
+        paxos = self.paxos
+        if follower.next <= paxos.slots.base_index:
+            return True  # there is nothing to wait for: it needs a snapshot
+        due_at = self.thrift.due_at(follower, paxos.now)
+        newest = paxos.slots.value(paxos.slots.last_index)
+        large = newest is not None and len(newest.payload) >= LARGE_BYTES
+        if large or paxos.now >= due_at or any(name == follower.name for _, name in self._waiting):
+            return True
+        paxos.arm(due_at)
+        if self._spare_due_at is None or due_at < self._spare_due_at:
+            self._spare_due_at = due_at
+        return False
 
     def _tell(self, follower: Progress, last: Index, shared: Accept | None) -> Accept | None:
         """Send what it lacks and may be sent, or at least a word if one is due."""
@@ -186,6 +208,8 @@ class Leader(Role):
             self._rounds_answered()
         if advanced and message.upto > paxos.chosen:
             self._advance()
+            if self.thrift.committed_by(source):
+                self.thrift.choose(self.followers, paxos.quorum)
         if self.transfer.target == source:
             self.transfer.on_progress(follower)
 
@@ -267,7 +291,12 @@ class Leader(Role):
             follower.heard_at += late_ms
 
     def next_wake(self) -> Instant:
-        deadlines = [self._beat_at, self._notice_at, self.transfer.deadline, self.reads.next_deadline()]
+        if self._spare_due_at is not None and self._spare_due_at <= self.paxos.now:
+            self._spare_due_at = None
+        deadlines = [
+            self._beat_at, self._notice_at, self._spare_due_at,
+            self.transfer.deadline, self.reads.next_deadline(),
+        ]  # fmt: skip
         return min(deadline for deadline in deadlines if deadline is not None)
 
     def on_peer_lost(self, peer: NodeId) -> None:
@@ -279,6 +308,8 @@ class Leader(Role):
         else:
             follower.probe(follower.match + 1)
             follower.waiting = True  # until the next heartbeat is answered there is nobody to send to
+            others = [other for other in self.followers if other is not follower]
+            self.thrift.choose(others, self.paxos.quorum)
 
     def on_leave(self) -> None:
         self.reads.fail()

@@ -28,6 +28,7 @@ class Progress:
         "arriving",
         "heard_at",
         "in_flight_bytes",
+        "lacks_since",
         "loading",
         "match",
         "name",
@@ -53,6 +54,8 @@ class Progress:
         """PROBE: an Accept is on its way, and says enough until its reply or the next heartbeat."""
         self.notice = False
         """Say something at the next occasion, even without values."""
+        self.lacks_since: Instant | None = None
+        """REPLICATE: since when there is a value that it has not been sent."""
         self.told: Index = 0
         """The highest commit index we have sent."""
         self.untold_since: Instant | None = None
@@ -85,6 +88,7 @@ class Progress:
     def sent(self, last: Index, size_bytes: int) -> None:
         """Values up to `last` are on their way: assume the best."""
         self._window.append((last, size_bytes))
+        self.lacks_since = None
         self.in_flight_bytes += size_bytes
         self.next = last + 1
 
@@ -108,7 +112,7 @@ class Progress:
     def _clear_window(self) -> None:
         self._window.clear()
         self.in_flight_bytes = 0
-        self.untold_since = None
+        self.lacks_since = self.untold_since = None
 
     # --- changes of pace ---
 

@@ -161,6 +161,11 @@ class Slots:
         """Accept consecutive values under this ballot; the first slot that this has changed, None where all
         of it was accepted before.  Slots between the end and the first of them stay empty."""
         first = entries[0].index
+        if first == self.last_index + 1:
+            self._values += entries
+            self._ballots += [ballot] * len(entries)
+            self.last_index += len(entries)
+            return first
         assert first > self.base_index
         changed: Index | None = None
         if first > self.last_index + 1:

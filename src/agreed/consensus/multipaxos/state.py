@@ -301,8 +301,13 @@ class PaxosState(ABC):
     def accept(self, entries: list[Entry]) -> None:
         """Accept these values under the present ballot."""
         changed = self.slots.accept(self.term, entries)
-        if changed is not None:
-            self.touch(changed)
+        if changed is None:
+            return
+        self.touch(changed)
+        last = self.slots.last_index
+        if changed == entries[0].index == self.held + 1 and entries[-1].index == last:
+            self.held = last  # nothing to look for: all that is behind what we held is new
+        else:
             self.advance_held()
 
     def advance_held(self) -> None:
