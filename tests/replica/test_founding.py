@@ -51,6 +51,21 @@ def test_a_stranger_and_a_namesake_do_not_found() -> None:
     assert founding.missing == ["n2", "n3"]
 
 
+def test_a_founder_that_speaks_another_protocol_is_not_counted() -> None:
+    founding = Founding(N1, NAMES, joining=False, consensus="zab")
+    founding.heard(replace(fresh(N2), consensus="zab"))
+    founding.heard(fresh(N3))
+    assert founding.result is None
+    assert founding.problem is not None
+    assert "n3 was started with --consensus raft, this node with zab" in founding.problem
+
+
+def test_a_member_that_speaks_another_protocol_is_refused() -> None:
+    refusal = Admission().refuse(settled(N1), replace(settled(N2), consensus="vr"))
+    assert refusal is not None
+    assert "n2 was started with --consensus vr" in refusal
+
+
 def test_another_disk_of_a_founder_makes_another_cluster() -> None:
     assert cluster_number(Members((N1, N2, replace(N3, identity=7)))) != CLUSTER
 

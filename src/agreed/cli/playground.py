@@ -68,7 +68,7 @@ class Playground:
         }
         self.processes: dict[str, ServerProcess] = {}
         self._founders = tuple(self.places)
-        self._flags = list(flags)
+        self.flags = list(flags)
         self._output = output
 
     def __enter__(self) -> Playground:
@@ -107,7 +107,7 @@ class Playground:
             if each.name in known
         )
         command = [sys.executable, "-m", "agreed", "serve", "--name", name, "--data", str(place.data)]
-        command += ["--peers", peers, "--zookeeper", place.client_address, *self._flags]
+        command += ["--peers", peers, "--zookeeper", place.client_address, *self.flags]
         command += ["--join"] if join else []
         outputs = {"inherit": None, "pipe": subprocess.PIPE, "file": self.log_of(name)}
         self.processes[name] = ServerProcess(
@@ -142,7 +142,7 @@ class Playground:
     def leader(self) -> str | None:
         """The node which leads in the newest term that any of them knows, or None."""
         answers = [answer for name in self.places if (answer := self.status_of(name)) is not None]
-        leading = [answer for answer in answers if answer.role == "leader"]
+        leading = [answer for answer in answers if answer.leads]
         return max(leading, key=lambda answer: answer.term).name if leading else None
 
     def wait_until_serving(self, timeout_s: float = 20.0, names: Sequence[str] | None = None) -> None:

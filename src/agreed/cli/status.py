@@ -129,7 +129,7 @@ def draw(rows: list[Row]) -> None:
         table.add_column(heading, no_wrap=True, justify="right")
     table.add_column("problem")
     for row in rows:
-        style = "red" if row.problem else "green" if row.status and row.status.role == "leader" else ""
+        style = "red" if row.problem else "green" if row.status and row.status.leads else ""
         table.add_row(*_cells(row), style=style)
     console.print(table)
 

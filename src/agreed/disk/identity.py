@@ -34,7 +34,8 @@ class DirectoryIdentity(msgspec.Struct, frozen=True, array_like=True):
     """What the file holds.
 
     `cluster` is 0 until the node knows which cluster it belongs to.  `initial_members` are opaque bytes here:
-    the set of members that was agreed on when the cluster was made, empty until known.
+    the set of members that was agreed on when the cluster was made, empty until known.  `consensus` is the
+    protocol whose promises lie here.
     """
 
     identity: Identity
@@ -42,6 +43,7 @@ class DirectoryIdentity(msgspec.Struct, frozen=True, array_like=True):
     life: int
     cluster: int = 0
     initial_members: bytes = b""
+    consensus: str = "raft"
 
 
 def read_identity(directory: Path, files: Files) -> DirectoryIdentity | None:

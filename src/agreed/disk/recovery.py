@@ -76,18 +76,20 @@ def recover(
     name: NodeId,
     fresh_identity: Identity,
     initial_members: bytes = b"",
+    consensus: str = "raft",
     segment_size: int = SEGMENT_SIZE,
 ) -> Recovered:
     """Take up the data directory of the node `name`, or make it.
 
     `fresh_identity` (a random 63-bit number) and `initial_members` are used only where there is none yet.
+    `consensus` is the protocol that the node will speak.
     Raises ConfigurationError (another process uses it), WrongIdentity, CorruptData, DiskFailed.
     """
     with disk_failure(directory, "making it"):
         files.make_directory(directory)
     lock = lock_directory(directory, files)
     try:
-        fresh = DirectoryIdentity(fresh_identity, name, 0, 0, initial_members)
+        fresh = DirectoryIdentity(fresh_identity, name, 0, 0, initial_members, consensus)
         return _Recovery(directory, files, segment_size).run(lock, fresh)
     except BaseException:
         lock.release()
@@ -141,6 +143,12 @@ class _Recovery:
             raise WrongIdentity(
                 f"{self._directory} belongs to the node {found.name}, this node is {fresh.name}.  A "
                 "directory keeps its node for ever: start that node on it, or give this one its own."
+            )
+        elif found.consensus != fresh.consensus:
+            raise WrongIdentity(
+                f"{self._directory} was written by a node that spoke {found.consensus}, this one is started "
+                f"with {fresh.consensus}.  A cluster keeps its protocol: start it with --consensus "
+                f"{found.consensus}, or found another cluster with empty directories."
             )
         begun = msgspec.structs.replace(found, life=found.life + 1)
         write_identity(self._directory, self._files, begun)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
+from agreed.consensus import protocols
 from agreed.errors import ConfigurationError
 from agreed.node.values import (
     FOUR_LETTER_WORDS,
@@ -111,6 +112,14 @@ class Config:
         "switch",
         "Start as a new node of an existing cluster: do not found one, wait for `agreed member add` or "
         "`replace`.",
+    )
+
+    consensus: str = knob(
+        one_of(*protocols.NAMES),
+        protocols.RAFT,
+        "word",
+        "The protocol by which the nodes agree: raft, multipaxos, vr or zab; the same on all of them, for "
+        "the life of the cluster. Members can be changed with raft alone.",
     )
 
     zookeeper: str | None = knob(
@@ -339,6 +348,10 @@ class Config:
                 f"name: {self.name!r} is not among the peers ({', '.join(self.peers)})",
             ),
             (self.join and len(self.peers) < 2, "join: peers must name the members of the cluster as well"),
+            (
+                self.lease_reads and self.consensus != protocols.RAFT,
+                f"lease_reads: only with raft, not with {self.consensus}",
+            ),
             (shortest > longest, f"min_session_timeout_ms: {shortest} is more than the maximum, {longest}"),
             (
                 self.heartbeat_ms * 3 > low,

@@ -346,6 +346,7 @@ class Shell:
             self._founders,
             members,
             *self.replica.log_end,
+            self._recovered.identity.consensus,
         )
 
     def refuse(self, hello: Hello) -> str | None:

@@ -27,10 +27,13 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from agreed.consensus import protocols
 from agreed.consensus.machine import SnapshotMark
 from agreed.consensus.members import Member, Members, decode_members, encode_members
+from agreed.consensus.multipaxos.config import MultiPaxosConfig
 from agreed.consensus.raft.config import RaftConfig
-from agreed.consensus.raft.raft import Raft
+from agreed.consensus.vr.config import VrConfig
+from agreed.consensus.zab.config import ZabConfig
 from agreed.disk.files import RealFiles
 from agreed.disk.identity import write_identity
 from agreed.disk.recovery import Recovered, recover
@@ -70,6 +73,7 @@ def serve(config: Config) -> int:
             RealFiles(),
             name=config.name,
             fresh_identity=int.from_bytes(os.urandom(8), "big") >> 1 or 1,
+            consensus=config.consensus,
         )
     except DiskFailed as error:
         log.error(str(error))
@@ -124,7 +128,7 @@ class _Node:
         if identity.cluster:
             return identity.cluster, decode_members(identity.initial_members)
         names = frozenset(self._config.peers) or frozenset({self._config.name})
-        founding = Founding(self._me, names, self._config.join)
+        founding = Founding(self._me, names, self._config.join, self._config.consensus)
         if founding.result is not None:
             return founding.result
         front = self._front = _FoundingShell(self._config, self._me, founding, self._boot, self._write_log)
@@ -154,13 +158,13 @@ class _Node:
         store = restored_store(recovered)
         now = clock.now()
         mark = recovered.snapshot.mark if recovered.snapshot else SnapshotMark(0, 0, founders)
-        raft = Raft(
+        machine = protocols.make(
+            consensus_config(config),
             config.name,
             founders,
             recovered.ballot,
             mark,
             recovered.entries,
-            raft_config(config),
             clock.SystemDice(),
             now,
             recovered.identity.identity,
@@ -170,7 +174,7 @@ class _Node:
             recovered.identity.identity,
             recovered.identity.life,
             settings(config),
-            raft,
+            machine,
             store,
             mark.index,
             clock.entropy,
@@ -251,7 +255,8 @@ class _FoundingShell:
                 protocol.transport.close()
 
     def hello(self) -> Hello:
-        return Hello(PROTOCOL_VERSION, 0, self._me, 0, self._boot, NO_MEMBERS, NO_MEMBERS, 0, 0)
+        consensus = self._config.consensus
+        return Hello(PROTOCOL_VERSION, 0, self._me, 0, self._boot, NO_MEMBERS, NO_MEMBERS, 0, 0, consensus)
 
     def refuse(self, hello: Hello) -> str | None:
         self._heard(hello)
@@ -317,14 +322,21 @@ def restored_store(recovered: Recovered) -> Store:
     return restorer.finish()
 
 
-def raft_config(config: Config) -> RaftConfig:
-    return RaftConfig(
-        heartbeat_ms=config.heartbeat_ms,
-        election_timeout_ms=config.election_timeout_ms,
-        spare_delay_ms=config.spare_delay_ms,
-        lease_reads=config.lease_reads,
-        clock_rate_bound=config.clock_rate_bound,
-    )
+def consensus_config(config: Config) -> protocols.ProtocolConfig:
+    if config.consensus == protocols.RAFT:
+        return RaftConfig(
+            heartbeat_ms=config.heartbeat_ms,
+            election_timeout_ms=config.election_timeout_ms,
+            spare_delay_ms=config.spare_delay_ms,
+            lease_reads=config.lease_reads,
+            clock_rate_bound=config.clock_rate_bound,
+        )
+    heartbeat_ms, election_timeout_ms = config.heartbeat_ms, config.election_timeout_ms
+    if config.consensus == protocols.MULTIPAXOS:
+        return MultiPaxosConfig(heartbeat_ms=heartbeat_ms, election_timeout_ms=election_timeout_ms)
+    if config.consensus == protocols.VR:
+        return VrConfig(heartbeat_ms=heartbeat_ms, election_timeout_ms=election_timeout_ms)
+    return ZabConfig(heartbeat_ms=heartbeat_ms, election_timeout_ms=election_timeout_ms)
 
 
 def settings(config: Config) -> Settings:

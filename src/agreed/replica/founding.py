@@ -31,11 +31,22 @@ def cluster_number(founders: Members) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
 
 
+def mixed(theirs: Hello, ours: str) -> str:
+    """Why a cluster of two protocols is none."""
+    return (
+        f"{theirs.member.name} was started with --consensus {theirs.consensus}, this node with {ours}: all "
+        "nodes of a cluster speak one protocol"
+    )
+
+
 class Founding:
     """A node without a cluster: gathers hellos until it knows the founders, or finds that it is too late."""
 
-    def __init__(self, me: Member, founders: frozenset[NodeId], joining: bool) -> None:
+    def __init__(
+        self, me: Member, founders: frozenset[NodeId], joining: bool, consensus: str = "raft"
+    ) -> None:
         self.me = me
+        self._consensus = consensus
         self.problem: str | None = None
         self.result: tuple[int, Members] | None = None
         self._founders = founders
@@ -49,6 +60,9 @@ class Founding:
 
     def heard(self, hello: Hello) -> None:
         if self.result is not None:
+            return
+        if hello.consensus != self._consensus:
+            self.problem = mixed(hello, self._consensus)
             return
         if hello.cluster == 0:
             if hello.member.name in self._founders and hello.member.name != self.me.name:
@@ -92,6 +106,8 @@ class Admission:
         """Why nothing more is heard on this connection, or None."""
         if theirs.version != PROTOCOL_VERSION:
             return f"speaks version {theirs.version} of the peer protocol, here it is {PROTOCOL_VERSION}"
+        if theirs.consensus != mine.consensus:
+            return mixed(theirs, mine.consensus)
         if theirs.cluster == 0 or mine.cluster == 0:
             return None
         if theirs.cluster != mine.cluster:

@@ -19,7 +19,7 @@ import struct
 import msgspec
 from google_crc32c import value as crc32c
 
-from agreed.consensus.raft.messages import RaftMessage
+from agreed.consensus.protocols import ConsensusMessage
 from agreed.errors import MalformedInput
 from agreed.wire.peer.messages import NodeMessage, OperatorReply, OperatorRequest, StatusReply
 
@@ -33,7 +33,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_FIRST_BODY_BYTES = 64 * 1024
 """Of the first message of a connection: nobody who has not said who he is makes us keep megabytes."""
 
-Message = NodeMessage | OperatorRequest | OperatorReply | StatusReply | RaftMessage
+Message = NodeMessage | OperatorRequest | OperatorReply | StatusReply | ConsensusMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

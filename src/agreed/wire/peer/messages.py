@@ -33,6 +33,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=100):
     log_term: Term
     log_index: Index
     """Of the last entry in the sender's log: `members` are the newest in it, agreed upon or not."""
+    consensus: str = "raft"
+    """The protocol that the sender speaks (`consensus.protocols`)."""
 
 
 class OperatorHello(msgspec.Struct, frozen=True, array_like=True, tag=101, gc=False):
@@ -134,6 +136,11 @@ class StatusReply(msgspec.Struct, frozen=True, array_like=True, tag=121):
     followers: tuple[FollowerStatus, ...]
     problem: str | None
     version: str
+
+    @property
+    def leads(self) -> bool:
+        """`role` is what the node's protocol calls it: a leader of Viewstamped Replication is a primary."""
+        return self.leader == self.name
 
 
 class MemberAdd(msgspec.Struct, frozen=True, array_like=True, tag=122, gc=False):
