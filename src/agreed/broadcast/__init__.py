@@ -4,11 +4,12 @@
     reliable    everybody or nobody, in any order
     fifo        ... and the messages of one sender in the order in which it sent them
     causal      ... and no message before another that its sender had delivered
+    total       everything in one order for everybody, from the log of any protocol of `consensus`; and back
 
-One more step, the same order for everybody, is not a matter of holding messages back for long enough: it is
-equivalent to consensus (Chandra and Toueg 1996), and in this package the log of `consensus` is that.
+The last step is not a matter of holding messages back for long enough: it is equivalent to consensus (Chandra and
+Toueg 1996), and `total` has both reductions.
 
-Machines as those of `consensus`: events in, effects out, no clock, no dice.
+The first three are machines as those of `consensus`: events in, effects out, no clock, no dice.
 """
 from __future__ import annotations
 
@@ -16,5 +17,18 @@ from agreed.broadcast.causal import CausalBroadcast
 from agreed.broadcast.fifo import FifoBroadcast
 from agreed.broadcast.machine import Broadcast, Effects, Message
 from agreed.broadcast.reliable import ReliableBroadcast
+from agreed.broadcast.total import Decisions, Delivered, Published, Publisher, TotalOrder
 
-__all__ = ["Broadcast", "CausalBroadcast", "Effects", "FifoBroadcast", "Message", "ReliableBroadcast"]
+__all__ = [
+    "Broadcast",
+    "CausalBroadcast",
+    "Decisions",
+    "Delivered",
+    "Effects",
+    "FifoBroadcast",
+    "Message",
+    "Published",
+    "Publisher",
+    "ReliableBroadcast",
+    "TotalOrder",
+]
