@@ -166,7 +166,9 @@ class Zab(ZabState):
             FollowerStanding(learner.name, learner.match, learner.pace.value, learner.heard_at)
             for learner in (self.role.broadcast.followers if isinstance(self.role, Leading) else ())
         )
-        return Standing(self.role.name, self.log.base_index + 1, self.log.last_index, followers)
+        # Who was elected but is not established yet does what nobody can rely on.
+        role = Looking.name if isinstance(self.role, Leading) and not self.leads else self.role.name
+        return Standing(role, self.log.base_index + 1, self.log.last_index, followers)
 
     # --- transitions ---
 
