@@ -93,10 +93,7 @@ class Backup(Role):
 
     def _commit(self, commit: int) -> None:
         """A commit number may be ahead of our log: a Commit is not sent behind the Prepares by a network."""
-        vr = self.vr
-        commit = min(commit, vr.log.last_index)
-        if commit > vr.commit:
-            vr.commit_to(commit)
+        self.vr.learn_commit(commit, self.vr.log.last_index)
 
     def acknowledge(self, source: NodeId, round_number: int) -> None:
         vr = self.vr

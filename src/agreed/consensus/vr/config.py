@@ -41,6 +41,10 @@ class VrConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     commit_notice_ms: int = 2
     """A commit is told to backups with the next Prepare, or after this time where none comes."""
 
+    spare_delay_ms: int = 0
+    """Backups that a quorum can do without are sent entries after this time, several at once (thrift.py);
+    0: everybody is sent everything at once."""
+
     read_timeout_ms: int = 500
     """A read index that could not be had by then has failed."""
 
@@ -69,7 +73,10 @@ class VrConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         for name in ("max_append_bytes", "window_messages", "window_bytes", "read_timeout_ms"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name} must be above 0")
-        for name in ("tail_entries", "tail_bytes", "catching_up_bytes", "commit_notice_ms"):
+        never_negative = (
+            "tail_entries", "tail_bytes", "catching_up_bytes", "commit_notice_ms", "spare_delay_ms",
+        )  # fmt: skip
+        for name in never_negative:
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must not be negative")
         if self.founding and not self.recovery_without_disk:

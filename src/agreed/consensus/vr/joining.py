@@ -92,8 +92,7 @@ class Joining(Role):
             return
         if entries:
             self.matched = max(self.matched, entries[-1].index)
-        if vr.commit < min(commit, self.matched):
-            vr.commit_to(min(commit, self.matched))
+        vr.learn_commit(commit, self.matched)
         self.advance()
         if vr.role is self:
             self._tell(source, round_number)

@@ -30,6 +30,7 @@ from agreed.consensus.vr.messages import (
 from agreed.consensus.vr.progress import Progress
 from agreed.consensus.vr.reads import Reads
 from agreed.consensus.vr.state import Role, VrState
+from agreed.consensus.vr.thrift import LARGE_BYTES, Thrift
 from agreed.types import Index, Instant, NodeId, Term
 
 _PAYLOAD = EntryKind.PAYLOAD
@@ -53,6 +54,10 @@ class Primary(Role):
         """Backups whose clients wait for the commit of an index."""
         self._beat_at: Instant = vr.now
         self._notice_at: Instant | None = None
+        self.thrift = Thrift(vr.me, vr.config.spare_delay_ms)
+        self.thrift.choose(self.backups, vr.quorum)
+        self._spare_due_at: Instant | None = None
+        """When somebody is to be sent what it lacks and was not sent at once."""
         self._shared: Prepare | None = None
         self._shared_bytes = 0
 
@@ -140,9 +145,10 @@ class Primary(Role):
         last, commit = vr.log.last_index, vr.commit
         self._shared = None
         for backup in self.backups:
-            if backup.notice or backup.next <= last or backup.start_after is not None:
+            lacks = backup.next <= last and self._is_due(backup)
+            if backup.notice or lacks or backup.start_after is not None:
                 self._tell(backup, last)
-            if backup.told < commit and backup.fetching is None:
+            if backup.told < commit and backup.fetching is None and backup.lacks_since is None:
                 self._notice_later(backup)
 
     def _notice_later(self, backup: Progress) -> None:
@@ -154,6 +160,22 @@ class Primary(Role):
         if self._notice_at is None or notice_at < self._notice_at:
             self._notice_at = notice_at
             vr.arm(notice_at)
+
+    def _is_due(self, backup: Progress) -> bool:
+        """Whether it is sent what it lacks now, and not with what comes next."""
+        if not backup.joined or self.thrift.is_prompt(backup.name):
+            return True
+        vr = self.vr
+        if not backup.log_follows(vr.log.base_index):
+            return False
+        due_at = self.thrift.due_at(backup, vr.now)
+        large = len(vr.log.entry(vr.log.last_index).payload) >= LARGE_BYTES
+        if large or vr.now >= due_at or any(name == backup.name for _, name in self._waiting):
+            return True
+        vr.arm(due_at)
+        if self._spare_due_at is None or due_at < self._spare_due_at:
+            self._spare_due_at = due_at
+        return False
 
     def _tell(self, backup: Progress, last: Index) -> None:
         """Send what it lacks and may be sent, or at least a word if one is due."""
@@ -219,6 +241,8 @@ class Primary(Role):
         backup.joined = True
         if backup.matched(message.match) and message.match > vr.commit:
             self._advance()
+            if self.thrift.committed_by(source):
+                self.thrift.choose(self.backups, vr.quorum)
 
     def on_get_state(self, source: NodeId, message: GetState) -> None:
         backup, vr = self.progress[source], self.vr
@@ -303,13 +327,19 @@ class Primary(Role):
             backup.heard_at += late_ms
 
     def next_wake(self) -> Instant:
-        deadlines = [self._beat_at, self._notice_at, self.transfer_until, self.reads.next_deadline()]
+        if self._spare_due_at is not None and self._spare_due_at <= self.vr.now:
+            self._spare_due_at = None
+        deadlines = [
+            self._beat_at, self._notice_at, self._spare_due_at,
+            self.transfer_until, self.reads.next_deadline(),
+        ]  # fmt: skip
         return min(deadline for deadline in deadlines if deadline is not None)
 
     def on_peer_lost(self, peer: NodeId) -> None:
         backup = self.progress.get(peer)
         if backup is not None and backup is not self.own:
             backup.lose()
+            self.thrift.choose([other for other in self.backups if other is not backup], self.vr.quorum)
 
     def on_leave(self) -> None:
         self.reads.fail()

@@ -18,6 +18,7 @@ class Progress:
         "heard_at",
         "in_flight_bytes",
         "joined",
+        "lacks_since",
         "loading_since",
         "match",
         "name",
@@ -41,6 +42,8 @@ class Progress:
         """The connection broke: until it is heard again there is nobody to send entries to."""
         self.notice = False
         """Say something at the next occasion, even without entries."""
+        self.lacks_since: Instant | None = None
+        """Since when there is an entry that it has not been sent, though it could be."""
         self.told: Index = 0
         """The highest commit number we have sent."""
         self.untold_since: Instant | None = None
@@ -73,6 +76,7 @@ class Progress:
         """Entries up to `last` are on their way: assume the best."""
         self._window.append((last, size_bytes))
         self.in_flight_bytes += size_bytes
+        self.lacks_since = None
         self.next = last + 1
 
     def tell(self, commit: Index) -> None:
@@ -121,4 +125,4 @@ class Progress:
     def _forget_window(self) -> None:
         self._window.clear()
         self.in_flight_bytes = 0
-        self.untold_since = None
+        self.lacks_since = self.untold_since = None

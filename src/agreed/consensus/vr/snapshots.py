@@ -54,8 +54,7 @@ class IncomingSnapshot:
         if mark.index <= vr.commit or vr.log.term(mark.index) == mark.term:
             # Our log has that entry, so it has the sender's whole prefix; and a snapshot holds only what is
             # committed.  Nothing is replaced, and no newer entry is lost.
-            if mark.index > vr.commit:
-                vr.commit_to(mark.index)
+            vr.learn_commit(mark.index, mark.index)
             vr.role.on_state()
             return
         if (source, mark) != (self._source, self._mark):

@@ -428,6 +428,16 @@ class VrState(ABC):
 
     # --- what is agreed ---
 
+    def learn_commit(self, index: Index, known: Index) -> None:
+        """The primary says that all up to `index` is agreed, and our log is its log up to `known`.
+
+        Not before our view is durable.  The story: we join a view, apply what it has agreed on and take a
+        snapshot, and crash before the view is on the disk; then the snapshot ends in a view that we have
+        never heard of.  Whoever told us will tell us again."""
+        index = min(index, known)
+        if index > self.commit and self.ballot_saved:
+            self.commit_to(index)
+
     def commit_to(self, index: Index) -> None:
         """All up to `index` is agreed forever."""
         assert self.commit < index <= self.log.last_index
