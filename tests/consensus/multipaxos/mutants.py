@@ -85,12 +85,20 @@ def _accept_as_it_is(paxos: MultiPaxos, source: NodeId, message: Accept) -> None
 class ReusesItsBallot(MultiPaxos):
     """P7: a ballot is on disk before it is used, so that no later life uses it again for other values."""
 
+    durable_ballot: Term | None = None
+
     def become_candidate(self, above: Term) -> None:
-        before = self.ballot
+        self.durable_ballot = self.term
         super().become_candidate(above)
-        self.ballot = Ballot(before.term, None)
-        if self.effects.save is not None:
-            self.effects.save.ballot = self.ballot
+
+    def become_follower(self, ballot: Term, leader: NodeId | None) -> None:
+        self.durable_ballot = None
+        super().become_follower(ballot, leader)
+
+    def finish_save(self) -> None:
+        super().finish_save()
+        if self.effects.save is not None and self.durable_ballot is not None:
+            self.effects.save.ballot = Ballot(self.durable_ballot, None)
 
 
 class Anybody(str):
@@ -390,4 +398,32 @@ class KeepsNoBallots(MultiPaxos):
                 save.entries[position] = value
 
 
-RANDOM: list[tuple[type[MultiPaxos], int]] = []
+RANDOM: list[tuple[type[MultiPaxos], int]] = [
+    (ForgetsItsPromise, 0),
+    (PromisesBeforeItSaves, 0),
+    (AcceptRaisesNoPromise, 0),
+    (ReusesItsBallot, 0),
+    (AcknowledgesBeforeItSaves, 0),
+    (CountsItsOwnVoiceEarly, 0),
+    (HalfIsEnough, 0),
+    (KeepsNoBallots, 0),
+]
+
+DUELS: list[tuple[type[MultiPaxos], int]] = [
+    (AcceptsBelowItsPromise, 0),
+    (SharesBallots, 0),
+    (LowestBallotWins, 0),
+    (FirstAnswerWins, 0),
+    (MostFrequentWins, 0),
+    (IgnoresWhatWasAccepted, 0),
+    (ForgetsItsOwnVoice, 0),
+    (CountsHalfAnAnswer, 0),
+    (CountsOverHoles, 0),
+    (TrustsAnyCommit, 0),
+    (TakesAcceptedForChosen, 0),
+    (ReadsBeforePhase1IsDone, 0),
+    (ReadsWithoutAsking, 0),
+    (LetsASnapshotVoidTheLog, 0),
+    (ForgetsWhatIsBehindASnapshot, 0),
+]
+"""The same for duels (`world.DuelWorld`)."""

@@ -99,6 +99,18 @@ def after_a_restart_nothing_accepted_is_taken_for_chosen(factory: Factory) -> No
     assert lone.paxos.commit == lone.paxos.chosen == 0
 
 
+@rule()
+def after_a_restart_what_a_save_said_to_be_chosen_still_is(factory: Factory) -> None:
+    lone = Lone(factory)
+    lone.hear("n1", accept(64, "1@64 2@64 3@64"))
+    lone.hear("n1", accept(64, "4@64", commit=2))
+    lone.saved()
+    lone.restart()
+    assert [entry.index for entry in lone.do(TimePassed(1)).commit] == [1, 2]
+    lone.hear("n3", prepare(130, 1))
+    assert [(promise.chosen, promise.last) for promise in told(lone.saved(), Promise)] == [(2, 4)]
+
+
 # --- ballots ----------------------------------------------------------------------------------------------
 
 

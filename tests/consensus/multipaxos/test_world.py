@@ -11,15 +11,24 @@ from agreed.consensus.multipaxos.multipaxos import MultiPaxos
 from agreed.errors import CorruptData
 from tests.consensus.multipaxos import mutants
 from tests.consensus.multipaxos.nodes import Node
-from tests.consensus.multipaxos.world import World
+from tests.consensus.multipaxos.world import DuelWorld, World
 
-SEEDS = 90
+SEEDS = 60
 CHUNKS = 3
+DUELS = 6
+SEEDS_TO_KILL = 25
 
 
 def play(seed: int, factory: type[MultiPaxos] = MultiPaxos) -> World:
     world = World(seed, size=(3, 3, 3, 5, 2, 1)[seed % 6], factory=factory)
     world.storm(1200)
+    world.converge()
+    return world
+
+
+def duel(seed: int, factory: type[MultiPaxos] = MultiPaxos) -> DuelWorld:
+    world = DuelWorld(seed, size=(3, 5)[seed % 2], factory=factory)
+    world.storm(1200, every_ms=4)
     world.converge()
     return world
 
@@ -35,9 +44,14 @@ def test_nothing_chosen_is_ever_unsaid_and_peace_heals_everything(chunk: int) ->
         assert counts.get(what, 0) > 0, f"these storms have no {what}"
 
 
-def test_storms_have_snapshots_that_arrive_before_accepted_slots() -> None:
-    """They are what a log that goes as a whole would lose."""
-    assert play(69).counts.get("installed before accepted slots", 0) > 0
+def test_duels_have_many_leaders_and_snapshots_that_arrive_before_accepted_slots() -> None:
+    leaders = kept = 0
+    for seed in range(DUELS):
+        world = duel(seed)
+        leaders += len(world.cluster.leaders)
+        kept += world.counts.get("installed before accepted slots", 0)
+    assert leaders > 3 * DUELS
+    assert kept > 0, "these are what a log that goes as a whole would lose"
 
 
 def test_a_run_is_its_seed() -> None:
@@ -49,10 +63,18 @@ def test_a_run_is_its_seed() -> None:
     assert transcript(8) != transcript(14)
 
 
-@pytest.mark.parametrize(("mutant", "seed"), mutants.RANDOM, ids=[m.__name__ for m, _ in mutants.RANDOM])
-def test_a_storm_finds_who_breaks_a_rule(mutant: type[MultiPaxos], seed: int) -> None:
+@pytest.mark.parametrize(("mutant", "first"), mutants.RANDOM, ids=[m.__name__ for m, _ in mutants.RANDOM])
+def test_a_storm_finds_who_breaks_a_rule(mutant: type[MultiPaxos], first: int) -> None:
     with pytest.raises((AssertionError, CorruptData)):
-        play(seed, mutant)
+        for seed in range(first, first + SEEDS_TO_KILL):
+            play(seed, mutant)
+
+
+@pytest.mark.parametrize(("mutant", "first"), mutants.DUELS, ids=[m.__name__ for m, _ in mutants.DUELS])
+def test_a_duel_finds_who_breaks_a_rule(mutant: type[MultiPaxos], first: int) -> None:
+    with pytest.raises((AssertionError, CorruptData)):
+        for seed in range(first, first + SEEDS_TO_KILL):
+            duel(seed, mutant)
 
 
 class LyingDiskWorld(World):

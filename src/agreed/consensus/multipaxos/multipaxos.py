@@ -12,8 +12,8 @@ role:
   is said under it (P1, P4); what comes under a lower one is refused with a Nack, so that a deposed proposer
   learns of it;
 * an acceptor answers Prepare with everything it has accepted, whatever it thinks is chosen;
-* after a restart nothing is chosen but what a snapshot contains: that a value is accepted here says nothing
-  (P-restart);
+* after a restart nothing is chosen but what a snapshot contains, or a save says: that a value is accepted
+  here says nothing;
 * replies count only from voters.
 
 Besides the papers: a canvass before phase 1, a leader that steps down without a quorum, transfer of

@@ -15,6 +15,10 @@ Why commit waits for our own disk: the driver takes snapshots of what is committ
 voids a log that does not hold the snapshot's last entry.  In Raft such a log is worth nothing.  Here it may
 hold what we have accepted for later slots, and losing that could unsay a choice.
 
+How far the log is known to be chosen goes to disk with each save, as the ballot's `settled`.  It is no
+promise, and lags behind; but without it a node that restarts would have to be told again of every slot since
+its last snapshot.
+
 A new ballot says nothing about the slots behind the chosen ones: what was accepted under an older one is an
 answer for phase 1, and counts for nothing in phase 2 (`enter`).
 """
@@ -154,10 +158,12 @@ class PaxosState(ABC):
         self.chosen: Index = mark.index
         self.commit: Index = mark.index
         self.held: Index = mark.index
+        self._remember_chosen()
         self.advance_held()
         self.durable: Index = self.held
 
         self.effects = Effects()
+        self._deliver()
         self.promises = Promises()
         self.serial = 0
         self.saved_serial = 0
@@ -175,6 +181,14 @@ class PaxosState(ABC):
         self.last_heard: Instant = LONG_AGO
         self.election_timeout_ms = config.election_timeout_ms[1]
         self.election_deadline: Instant = now
+
+    def _remember_chosen(self) -> None:
+        """What was known to be chosen when the last save was made, and was on disk with it.  Where it is not
+        on disk, a snapshot has taken its place, and knows better."""
+        slots, index = self.slots, self.chosen
+        while index < min(self.ballot.settled, slots.last_index) and slots.value(index + 1) is not None:
+            index += 1
+        self.chosen = self.held = index
 
     def _may_lead(self, identity: Identity) -> bool:
         holder = everybody(self.members).get(self.me)
@@ -252,7 +266,7 @@ class PaxosState(ABC):
         self.durable = min(self.durable, self.chosen)
         for serial, upto in self.saving.items():
             self.saving[serial] = min(upto, self.chosen)
-        self.ballot = Ballot(ballot, None)
+        self.ballot = Ballot(ballot, None, self.chosen)
         self.touch()
         self.ballot_serial = self.serial
 
@@ -281,6 +295,7 @@ class PaxosState(ABC):
             assert self._marker is None or self._marker.index == self._dirty
             save.entries = self.slots.to_save(self._dirty, self._marker)
         self._dirty = self._marker = None
+        self.ballot = save.ballot = Ballot(self.term, None, self.chosen)
         self.saving[save.serial] = self.held
 
     def on_saved_serial(self, serial: int) -> None:
