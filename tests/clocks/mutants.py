@@ -9,6 +9,7 @@ from agreed.clocks.hybrid import HybridClock, HybridTime
 from agreed.clocks.lamport import LamportTime
 from agreed.clocks.vector import VectorClock
 from agreed.clocks.version import VersionVector
+from agreed.errors import ClockSkew
 
 
 class DeafLamport(LamportTime, frozen=True):
@@ -164,6 +165,25 @@ class HybridThatRunsAhead(HybridClock, frozen=True):
         return HybridTime(max(wall_ms, heard.wall_ms + 1))
 
 
+class HybridWithoutBound(HybridClock, frozen=True):
+    def receive(self, sent: HybridTime, wall_ms: int) -> Self:
+        return type(self)(self.bound_ms, self._later(wall_ms, max(self.time, sent)))
+
+
+class HybridThatComparesWithItself(HybridClock, frozen=True):
+    """The bound is held against the clock's own time: a wrong one may take it along step by step."""
+
+    def receive(self, sent: HybridTime, wall_ms: int) -> Self:
+        return super().receive(sent, max(wall_ms, self.time.wall_ms))
+
+
+class HybridThatRefusesTheOld(HybridClock, frozen=True):
+    def receive(self, sent: HybridTime, wall_ms: int) -> Self:
+        if sent.wall_ms < wall_ms - self.bound_ms:
+            raise ClockSkew(sent.wall_ms - wall_ms, self.bound_ms)
+        return super().receive(sent, wall_ms)
+
+
 def cluster_as_stamped(clock_ms: int, stamp_ms: int) -> int:
     """A new leader's clock sets everybody's back."""
     return stamp_ms
@@ -188,6 +208,7 @@ DOTTED = "dotted: siblings are what nobody knew"
 HYBRID = "hybrid: contains happens-before"
 CLOSE = "hybrid: close to the wall, and c is small"
 CUT = "hybrid: every instant is a consistent cut"
+BOUND = "hybrid: nobody is taken along by a wrong clock"
 CLUSTER = "cluster: the same for all, never back"
 
 MUTANTS: list[tuple[str, Any]] = [
@@ -216,6 +237,9 @@ MUTANTS: list[tuple[str, Any]] = [
     (CLOSE, HybridThatRunsAhead),
     (CUT, DeafHybrid),
     (CUT, HybridByTheWall),
+    (BOUND, HybridWithoutBound),
+    (BOUND, HybridThatComparesWithItself),
+    (BOUND, HybridThatRefusesTheOld),
     (CLUSTER, cluster_as_stamped),
     (CLUSTER, cluster_that_ticks),
     (CLUSTER, cluster_by_steps),

@@ -19,6 +19,7 @@ from agreed.clocks.lamport import LamportTime
 from agreed.clocks.order import Causality
 from agreed.clocks.vector import VectorClock, deliverable
 from agreed.clocks.version import VersionVector
+from agreed.errors import ClockSkew
 from tests.clocks.executions import NODES, Execution, drawn
 
 SKEW_MS = 40
@@ -117,6 +118,33 @@ def hybrid_cut(random: Random, clock: type[HybridClock]) -> Looked:
             if inside >> number & 1 and past & ~inside:
                 raise Refuted(f"{number} is within {instant} and knew what is not: {execution.told()}")
     return Looked(len(times), len(times) * len({time.wall_ms for time in times}))
+
+
+def hybrid_bound(random: Random, clock: type[HybridClock]) -> Looked:
+    """Some walls are wrong by anything.  What is from further ahead than the bound is refused, nothing else
+    is, and nobody's time is ever ahead of his own wall by more than the bound."""
+    execution = drawn(random, random.randint(2, 40), SKEW_MS * random.choice((2, 10, 100)))
+    now: dict[str, HybridClock] = {node: clock(SKEW_MS) for node in NODES}
+    times: list[HybridTime] = []
+    for number, event in enumerate(execution.events):
+        mine = now[event.node]
+        if event.sent_by is None:
+            mine = mine.tick(event.wall_ms)
+        else:
+            sent = times[event.sent_by]
+            too_far = sent.wall_ms > event.wall_ms + SKEW_MS
+            try:
+                mine = mine.receive(sent, event.wall_ms)
+                refused = False
+            except ClockSkew as skew:
+                refused = skew.ahead_ms == sent.wall_ms - event.wall_ms
+            if refused is not too_far:
+                raise Refuted(f"{number} refused: {refused}, too far ahead: {too_far}: {execution.told()}")
+        if not mine.time.wall_ms <= event.wall_ms + SKEW_MS or mine.time < now[event.node].time:
+            raise Refuted(f"{number} was taken along, to {mine.time}: {execution.told()}")
+        now[event.node] = mine
+        times.append(mine.time)
+    return Looked(len(times), 2 * len(times))
 
 
 # --- vectors ----------------------------------------------------------------------------------------------
@@ -331,5 +359,6 @@ PROPERTIES: dict[str, Property] = {
     "hybrid: contains happens-before": Property(hybrid_order, HybridClock),
     "hybrid: close to the wall, and c is small": Property(hybrid_closeness, HybridClock),
     "hybrid: every instant is a consistent cut": Property(hybrid_cut, HybridClock),
+    "hybrid: nobody is taken along by a wrong clock": Property(hybrid_bound, HybridClock),
     "cluster: the same for all, never back": Property(cluster_clock, advanced),
 }

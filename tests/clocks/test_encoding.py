@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agreed.clocks import VersionVector
 from agreed.clocks.encoding import decode, encode
 from agreed.clocks.version import COUNTER_MOST
 from agreed.errors import MalformedInput
+
+PATIENT = settings(deadline=None)
+"""On a machine that is busy with something else an example may take any time."""
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 VECTORS = st.builds(
@@ -21,6 +24,7 @@ VECTORS = st.builds(
 )
 
 
+@PATIENT
 @given(VECTORS, VECTORS)
 def test_there_and_back(vector: VersionVector, known: VersionVector) -> None:
     data = encode(vector)
@@ -29,6 +33,7 @@ def test_there_and_back(vector: VersionVector, known: VersionVector) -> None:
     assert decode(data, vector).roster is vector.roster
 
 
+@PATIENT
 @given(st.binary(max_size=60), VECTORS)
 @example(b"\x01\x01a\x01\x00", VersionVector())
 def test_any_bytes_are_the_form_of_a_vector_or_refused(data: bytes, known: VersionVector) -> None:
@@ -40,6 +45,7 @@ def test_any_bytes_are_the_form_of_a_vector_or_refused(data: bytes, known: Versi
         assert encode(vector) == data, "there is one form only"
 
 
+@PATIENT
 @given(VECTORS, st.data())
 def test_a_changed_byte_is_another_vector_or_refused(vector: VersionVector, data: st.DataObject) -> None:
     encoded = bytearray(encode(vector))
@@ -54,6 +60,7 @@ def test_a_changed_byte_is_another_vector_or_refused(vector: VersionVector, data
         assert encode(changed) == encoded
 
 
+@PATIENT
 @given(VECTORS, st.data())
 def test_a_part_is_refused(vector: VersionVector, data: st.DataObject) -> None:
     encoded = encode(vector)

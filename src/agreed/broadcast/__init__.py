@@ -6,8 +6,8 @@
     causal      ... and no message before another that its sender had delivered
     total       everything in one order for everybody, from the log of any protocol of `consensus`; and back
 
-The last step is not a matter of holding messages back for long enough: it is equivalent to consensus (Chandra and
-Toueg 1996), and `total` has both reductions.
+The last step is not a matter of holding messages back for long enough: it is equivalent to consensus
+(Chandra and Toueg 1996), and `total` has both reductions.
 
 The first three are machines as those of `consensus`: events in, effects out, no clock, no dice.
 """
