@@ -184,6 +184,26 @@ def who_misses_something_asks_again_in_the_same_epoch(factory: Factory) -> None:
 
 
 @rule()
+def who_has_the_history_already_acknowledges_the_new_leader(factory: Factory) -> None:
+    """It crashed between the last of the history and currentEpoch; there is nothing left to be sent."""
+    lone = Lone(factory, epoch=2, settled=1, vote="n1", log="1@1 2@2")
+    lone.follows("n1", 2)
+    effects = lone.hear("n1", NewLeader(2, 2))
+    effects.send += lone.saved().send
+    assert told(effects, AckNewLeader) == [AckNewLeader(2, 2)]
+    assert lone.ballot.settled == 2
+
+
+@rule()
+def what_is_said_twice_is_answered_once(factory: Factory) -> None:
+    lone = Lone(factory).established()
+    assert len(told(lone.accepted_by("n3", "0@0", settled=0), Diff)) == 1
+    assert told(lone.accepted_by("n3", "0@0", settled=0), Diff) == []
+    lone.time(100)
+    assert len(told(lone.accepted_by("n3", "0@0", settled=0), Diff)) == 1, "now it was lost"
+
+
+@rule()
 def a_follower_that_comes_back_in_the_same_epoch_goes_on_where_it_was(factory: Factory) -> None:
     lone = Lone(factory).established()
     lone.do(Proposed(b"x"), Proposed(b"y"))

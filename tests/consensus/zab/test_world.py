@@ -45,12 +45,6 @@ def test_a_run_is_its_seed() -> None:
     assert transcript(8) != transcript(14)
 
 
-@pytest.mark.parametrize("seed", [511])
-def test_seeds_that_once_found_something(seed: int) -> None:
-    """511: a follower that came back with the whole history, asked for it, and was told that it has it."""
-    play(seed)
-
-
 @pytest.mark.parametrize(("mutant", "first"), mutants.RANDOM, ids=[m.__name__ for m, _ in mutants.RANDOM])
 def test_a_storm_finds_who_breaks_a_rule(mutant: type[Zab], first: int) -> None:
     with pytest.raises(AssertionError):

@@ -66,7 +66,11 @@ class Broadcast:
     def synchronize(self, learner: Learner, message: AckEpoch) -> None:
         """It has accepted our epoch, or lost a part of what it was sent since: where do our histories
         part?"""
-        log = self.zab.log
+        log, now = self.zab.log, self.zab.now
+        recent = now - learner.asked_at < self.zab.config.heartbeat_ms
+        if learner.pace is not _WAITING and learner.asked == message and recent:
+            return  # said twice: what it asks for is on its way
+        learner.asked, learner.asked_at = message, now
         common = last_common(log, message.history)
         if common is not None:
             learner.matched(common)

@@ -109,10 +109,7 @@ class Following(Role):
         zab = self.zab
         if source == self.source:
             gave_up = message.term >= zab.term if self.accepted else message.round > zab.round
-            if message.phase is not Phase.LOOKING:
-                if not self.accepted:
-                    self._tell_info()
-            elif gave_up:
+            if message.phase is Phase.LOOKING and gave_up:
                 zab.look()
                 zab.role.on_notification(source, message)
         elif message.phase is Phase.ESTABLISHED and not self.accepted and message.term >= zab.term:

@@ -16,6 +16,7 @@ from collections import deque
 from enum import Enum
 
 from agreed.consensus.machine import SnapshotMark
+from agreed.consensus.zab.messages import AckEpoch
 from agreed.types import Index, Instant, NodeId
 
 
@@ -30,6 +31,8 @@ class Learner:
     __slots__ = (
         "_window",
         "arriving",
+        "asked",
+        "asked_at",
         "heard_at",
         "in_flight_bytes",
         "informed",
@@ -61,6 +64,9 @@ class Learner:
         """It has said that it follows us."""
         self.ready = False
         """It has acknowledged NEWLEADER: what it has counts."""
+        self.asked: AckEpoch | None = None
+        self.asked_at: Instant = now
+        """What it last said its history is, and when."""
         self.match: Index = 0
         self.next: Index = 1
         self.truncate = False
