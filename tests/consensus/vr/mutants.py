@@ -19,6 +19,7 @@ from agreed.consensus.vr.messages import (
     PrepareOk,
     Recovery,
     RecoveryResponse,
+    SnapshotPiece,
 )
 from agreed.consensus.vr.primary import Primary
 from agreed.consensus.vr.recovering import Recovering
@@ -373,6 +374,15 @@ class SpeaksWhileItInstalls(Viewstamped):
                 super().on_prepare(source, message)
 
     backup_role = Moving
+
+
+class MixesSnapshots(Viewstamped):
+    """Two pieces that the disk has at once may be of two snapshots, and end up in one."""
+
+    def _on_snapshot_piece(self, source: NodeId, message: SnapshotPiece) -> None:
+        if not self.installing:
+            self.incoming._given = self.incoming._held
+        super()._on_snapshot_piece(source, message)
 
 
 # --- recovery without a disk ------------------------------------------------------------------------------

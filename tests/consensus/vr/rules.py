@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from agreed.consensus.machine import (
+    ChunkSaved,
     MembersChangeRequested,
     PeerLost,
     Proposed,
@@ -374,6 +375,18 @@ def a_snapshot_of_what_we_have_takes_nothing_back(factory: Factory) -> None:
     effects = lone.hear("n2", SnapshotPiece(1, MARK, 0, b"all", True))
     assert effects.save_chunks == []
     assert (lone.vr.commit, lone.vr.log.last_index) == (5, 6)
+
+
+@rule(mutants.MixesSnapshots)
+def no_piece_is_handed_on_while_the_disk_has_another(factory: Factory) -> None:
+    lone = Lone(factory, view=1, log="1@1")
+    lone.hear("n2", Commit(1, 0, 1, 9))
+    newer = SnapshotMark(8, 1, members_of(3))
+    assert len(lone.hear("n2", SnapshotPiece(1, MARK, 0, b"old", False)).save_chunks) == 1
+    assert lone.hear("n2", SnapshotPiece(1, newer, 0, b"new", False)).save_chunks == []
+    effects = lone.do(ChunkSaved(MARK, 3))
+    assert told(effects, GetState) == [GetState(1, 0, 5, 3)], "it goes on where it was"
+    assert len(lone.hear("n2", SnapshotPiece(1, newer, 0, b"new", False)).save_chunks) == 1
 
 
 # --- what cannot be true ----------------------------------------------------------------------------------

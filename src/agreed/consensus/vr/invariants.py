@@ -175,7 +175,7 @@ class ClusterInvariants:
 
     def check(self, vr: Viewstamped, others: Iterable[Viewstamped]) -> None:
         """After a step of `vr`."""
-        if isinstance(vr.role, Primary):
+        if isinstance(vr.role, Primary) and vr.ballot_saved:  # before that nobody hears that it has begun
             began_at = vr.role.began_at
             began = (vr.me, began_at, vr.log.term(began_at - 1))
             known = self.began.setdefault(vr.view, began)

@@ -57,11 +57,14 @@ class IncomingSnapshot:
             vr.learn_commit(mark.index, mark.index)
             vr.role.on_state()
             return
+        if self._given != self._held:
+            # Our driver has a piece.  One that began another snapshot now could overtake it, and what is
+            # written aside would be the beginning of one and the rest of the other.
+            return
         if (source, mark) != (self._source, self._mark):
             self._source, self._mark, self._given, self._held = source, mark, 0, 0
         if message.offset != self._given:
-            if self._held == self._given:
-                vr.ask_state(vr.commit)
+            vr.ask_state(vr.commit)
             return
         self._given += len(message.data)
         piece = SaveChunk(mark, message.offset, message.data, message.done)
@@ -87,9 +90,8 @@ class IncomingSnapshot:
     def on_chunk_saved(self, event: ChunkSaved) -> None:
         vr = self._vr
         if event.mark == self._mark:
-            self._held = event.next_offset
             # More than was given: the disk has it from before a restart, and we go on behind it.
-            self._given = max(self._given, self._held)
+            self._given = self._held = event.next_offset
             if not self.busy:
                 vr.ask_state(vr.commit)
 
