@@ -283,7 +283,7 @@ class CountsOtherBallots(MultiPaxos):
 class HalfIsEnough(MultiPaxos):
     """P10: half of the voters are no quorum: the other half is one as well."""
 
-    @property  # type: ignore[override]
+    @property
     def quorum(self) -> Quorum:
         return self._weak
 
@@ -410,19 +410,19 @@ RANDOM: list[tuple[type[MultiPaxos], int]] = [
 ]
 
 DUELS: list[tuple[type[MultiPaxos], int]] = [
-    (AcceptsBelowItsPromise, 0),
-    (SharesBallots, 0),
+    (AcceptsBelowItsPromise, 5),
+    (SharesBallots, 1),
     (LowestBallotWins, 0),
     (FirstAnswerWins, 0),
     (MostFrequentWins, 0),
     (IgnoresWhatWasAccepted, 0),
-    (ForgetsItsOwnVoice, 0),
-    (CountsHalfAnAnswer, 0),
+    (ForgetsItsOwnVoice, 10),
+    (CountsHalfAnAnswer, 10),
     (CountsOverHoles, 0),
     (TrustsAnyCommit, 0),
     (TakesAcceptedForChosen, 0),
     (ReadsBeforePhase1IsDone, 0),
-    (ReadsWithoutAsking, 0),
+    (ReadsWithoutAsking, 3),
     (LetsASnapshotVoidTheLog, 0),
     (ForgetsWhatIsBehindASnapshot, 0),
 ]

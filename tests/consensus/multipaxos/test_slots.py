@@ -100,9 +100,6 @@ def test_slots_are_a_dictionary_that_outlives_restarts(run: list[tuple[str, int,
         assert last == max([model.base, *model.slots])
         told = [(slots.ballot(i), slots.value(i)) for i in range(slots.base_index + 1, last + 1)]
         assert told == model.tell(last)
-        assert slots.holes(model.base + 1, last) == [
-            i for i in range(model.base + 1, last + 1) if i not in model.slots
-        ]
 
 
 def test_compaction_keeps_a_tail_and_what_is_needed() -> None:

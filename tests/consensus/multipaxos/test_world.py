@@ -15,7 +15,7 @@ from tests.consensus.multipaxos.world import DuelWorld, World
 
 SEEDS = 60
 CHUNKS = 3
-DUELS = 6
+DUELS = 4
 SEEDS_TO_KILL = 25
 
 

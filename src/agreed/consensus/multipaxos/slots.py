@@ -151,10 +151,6 @@ class Slots:
             entries[0] = _enveloped(first, marker.term, self._ballots[start], self._values[start])
         return entries
 
-    def holes(self, first: Index, last: Index) -> list[Index]:
-        """The slots of this range in which nothing is accepted."""
-        return [index for index in range(first, last + 1) if self.value(index) is None]
-
     # --- writing ---
 
     def accept(self, ballot: Term, entries: list[Entry]) -> Index | None:
