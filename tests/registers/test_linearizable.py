@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from agreed.check import linearizable
+from agreed.check.causal import causal
 from agreed.check.convergence import converges
 from agreed.check.models import Register
 from agreed.check.verdict import Outcome
 from agreed.clocks import LamportTime
 from agreed.consensus.machine import Received, Send, TimePassed
 from agreed.registers import AbdRegister, Answered, Asked, MultiLeaderRegister, QuorumRegister, Read, Write
+from agreed.registers.multileader import Held
 from agreed.registers.quorum import Query, State, Store, Versioned
 from tests.registers.world import Made, World
 
@@ -27,10 +29,27 @@ def refuted(made: Made, seeds: int, nodes: int = 3) -> int | None:
     return None
 
 
-def test_many_leaders_are_not_linearizable_and_converge() -> None:
+def test_many_leaders_are_not_linearizable_but_causal_and_converge() -> None:
     assert refuted(MultiLeaderRegister, SEEDS) is not None
     for seed in range(SEEDS // 3):
-        assert converges(World(MultiLeaderRegister, seed).run().history_at_the_end()).holds
+        world = World(MultiLeaderRegister, seed).run()
+        assert converges(world.history_at_the_end()).holds
+        assert causal(world.history(), "CC").holds
+
+
+class LastWriterWins(MultiLeaderRegister):
+    """What comes last replaces what is there, whatever it knew."""
+
+    def step(self, event: Asked | Received | TimePassed) -> None:
+        if isinstance(event, Received) and isinstance(event.message, Held):
+            self.held = event.message.siblings
+        else:
+            super().step(event)
+
+
+def test_without_versions_many_leaders_do_not_even_keep_causes_before_effects() -> None:
+    verdicts = [causal(World(LastWriterWins, seed).run().history(), "CC") for seed in range(10)]
+    assert not all(verdict.holds for verdict in verdicts)
 
 
 def test_quorums_are_not_linearizable() -> None:

@@ -10,7 +10,7 @@ kept until a write has seen them all.  Nodes hold everything they ever heard of 
 and pass on all they hold, so lost messages do no harm.
 
 * Convergence: nodes that have heard of the same writes show the same value.
-* Each client of one node reads its own writes or what is concurrent to them or newer.
+* Causality: who stays with one node never reads what was overwritten by something that he knew of.
 
 It is not linearizable: a read elsewhere is old until the news has come, and of two concurrent writes, both
 answered, one is never seen by some.
