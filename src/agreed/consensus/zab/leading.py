@@ -82,14 +82,13 @@ class Leading(Role):
 
     def on_notification(self, source: NodeId, message: Notification) -> None:
         zab = self.zab
-        if message.phase is Phase.LOOKING:
-            if source in self.broadcast.learners:
-                zab.send(source, self._notification())
-        elif message.phase is Phase.ESTABLISHED:
+        if message.phase is Phase.ESTABLISHED:
             if message.term > zab.term:
                 zab.look()  # a quorum has left us
             elif not zab.leads:
                 zab.follow(source)
+        elif source in self.broadcast.learners and (zab.leads or message.phase is Phase.LOOKING):
+            zab.send(source, self._notification())
 
     # --- discovery ---
 

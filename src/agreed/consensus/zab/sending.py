@@ -54,7 +54,7 @@ class OutgoingSnapshots:
         sending = learner.sending
         if learner.pace is not Pace.SNAPSHOT or sending is None or learner.loading:
             return
-        if message.index != sending.index:
+        if message.index != sending.index or message.next_offset < 0:
             return
         if message.next_offset == learner.offset and not learner.stalled:
             return  # the piece that begins there is on its way

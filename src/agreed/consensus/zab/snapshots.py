@@ -109,6 +109,6 @@ class IncomingSnapshot:
 
 def _is_plausible(message: SnapshotPiece) -> bool:
     mark = message.mark
-    if mark.index <= 0 or not 0 < mark.term <= message.term:
+    if mark.index <= 0 or not 0 < mark.term <= message.term or message.offset < 0:
         return False
     return bool(mark.members.voters) and fault(mark.members) is None
