@@ -3,6 +3,7 @@ leader."""
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,16 +11,19 @@ import pytest
 from agreed.broadcast.total import Decisions, Delivered, Published, Publisher, TotalOrder
 from agreed.consensus.machine import Entry, EntryKind, Proposed
 from agreed.errors import MalformedInput
-from tests.consensus.nodes import Weather
-from tests.consensus.raft.nodes import Node
-from tests.consensus.raft.world import World
+from tests.consensus import world
+from tests.consensus.multipaxos.world import World as MultiPaxosWorld
+from tests.consensus.nodes import Node, Weather
+from tests.consensus.raft.world import World as RaftWorld
+from tests.consensus.vr.world import World as ViewstampedWorld
+from tests.consensus.zab.world import World as ZabWorld
 
 SEEDS = 8
 NAMES = ("p1", "p2", "p3")
 DECISIONS = 8
 
 
-class Publishing(World):
+class Publishing(world.World[Any]):
     """Three publishers say things through whichever node they meet, again and again until they are
     delivered."""
 
@@ -97,10 +101,27 @@ class Publishing(World):
         return ""
 
 
-def test_everybody_delivers_the_same_exactly_once() -> None:
+class OverRaft(Publishing, RaftWorld):
+    pass
+
+
+class OverMultiPaxos(Publishing, MultiPaxosWorld):
+    pass
+
+
+class OverViewstamped(Publishing, ViewstampedWorld):
+    pass
+
+
+class OverZab(Publishing, ZabWorld):
+    pass
+
+
+@pytest.mark.parametrize("over", [OverRaft, OverMultiPaxos, OverViewstamped, OverZab])
+def test_everybody_delivers_the_same_exactly_once(over: type[Publishing]) -> None:
     repeated = 0
     for seed in range(SEEDS):
-        world = Publishing(seed).play()
+        world = over(seed).play()
         assert world.broken() == ""
         payloads = [each.payload for each in world.contract.agreed.values() if each.kind == EntryKind.PAYLOAD]
         repeated += len(payloads) - len(set(payloads))
@@ -131,7 +152,7 @@ class DeliversWhatHasOvertaken(TotalOrder):
 
 @pytest.mark.parametrize("mutant", [DeliversWhatIsRepeated, DeliversWhatHasOvertaken])
 def test_what_the_numbers_are_good_for(mutant: type[TotalOrder]) -> None:
-    assert "exactly once" in (Publishing(seed, mutant).play().broken() for seed in range(SEEDS))
+    assert "exactly once" in (OverRaft(seed, mutant).play().broken() for seed in range(SEEDS))
 
 
 def test_a_subscriber_goes_on_where_it_was() -> None:
