@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agreed.clocks import VersionVector
-from agreed.clocks.encoding import decode, encode
+from agreed.clocks import Siblings, VersionVector
+from agreed.clocks.encoding import decode, decode_siblings, encode, encode_siblings
 from agreed.clocks.version import COUNTER_MOST
 from agreed.errors import MalformedInput
 
@@ -111,3 +111,79 @@ def test_how_long_it_is() -> None:
 def test_a_name_that_does_not_fit_is_the_callers_mistake(name: str) -> None:
     with pytest.raises(ValueError, match="the name of a node has"):
         encode(VersionVector.of({name: 1}))
+
+
+# --- siblings ---------------------------------------------------------------------------------------------
+
+ACTS = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans(), st.binary(max_size=4)), max_size=12
+)
+
+
+def siblings_of(acts: list[tuple[int, int, bool, bytes]]) -> list[Siblings[bytes]]:
+    held: list[Siblings[bytes]] = [Siblings(), Siblings(), Siblings()]
+    for one, other, writes, value in acts:
+        if writes:
+            held[one] = held[one].put(value, held[other].context, f"n{one}")
+        else:
+            held[one] = held[one].merge(held[other])
+    return held
+
+
+@PATIENT
+@given(ACTS)
+def test_siblings_there_and_back(acts: list[tuple[int, int, bool, bytes]]) -> None:
+    for held in siblings_of(acts):
+        assert decode_siblings(encode_siblings(held)) == held
+
+
+@PATIENT
+@given(ACTS, st.data())
+def test_changed_siblings_are_others_or_refused(
+    acts: list[tuple[int, int, bool, bytes]], data: st.DataObject
+) -> None:
+    held = siblings_of(acts)[0]
+    encoded = bytearray(encode_siblings(held))
+    encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        changed = decode_siblings(bytes(encoded))
+    except MalformedInput:
+        return
+    assert changed != held
+    assert encode_siblings(changed) == encoded
+
+
+@PATIENT
+@given(ACTS, st.data())
+def test_a_part_of_siblings_is_refused(
+    acts: list[tuple[int, int, bool, bytes]], data: st.DataObject
+) -> None:
+    encoded = encode_siblings(siblings_of(acts)[0])
+    with pytest.raises(MalformedInput):
+        decode_siblings(encoded[: data.draw(st.integers(0, len(encoded) - 1))])
+    with pytest.raises(MalformedInput):
+        decode_siblings(encoded + b"\0")
+
+
+NO_SIBLINGS = [
+    ("01 00 01 01 00 00", "the dot of a sibling is none"),
+    ("01 01 61 00 01 00 00", "the dot of a sibling is none"),
+    ("01 01 ff 01 01 00 00", "not UTF-8"),
+    ("01 01 61 01 01 00 05", "5 bytes are said to follow"),
+    ("02 01 62 01 01 00 00 01 61 01 01 00 00", "not in order"),
+    ("02 01 61 01 01 00 00 01 61 01 01 00 00", "not in order"),
+    ("01 01 61 01 05 01 01 61 01 00 00", "one knew another"),
+    ("02 01 61 01 01 00 00 01 62 01 05 01 01 61 01 00 00", "one knew another"),
+]
+
+
+@pytest.mark.parametrize(("data", "reason"), NO_SIBLINGS)
+def test_what_are_no_siblings_is_refused(data: str, reason: str) -> None:
+    with pytest.raises(MalformedInput, match=reason):
+        decode_siblings(bytes.fromhex(data))
+
+
+def test_a_replica_whose_name_does_not_fit_is_the_callers_mistake() -> None:
+    held = Siblings[bytes]().put(b"", VersionVector(), "")
+    with pytest.raises(ValueError, match="the name of a node has"):
+        encode_siblings(held)

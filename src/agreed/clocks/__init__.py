@@ -5,7 +5,7 @@
     version     a number for each node: version vectors
     vector      version vectors on events and messages: tells exactly what happened before what
     dotted      a write and what it knew: values that were written concurrently
-    encoding    version vectors as bytes
+    encoding    version vectors, and siblings, as bytes
     hybrid      a number that stays close to the time of day: hybrid logical clocks
     cluster     the time that a leader stamps into the log
 

@@ -1,4 +1,4 @@
-"""Version vectors as bytes: few, and for each vector only one form.
+"""Version vectors, and siblings with theirs, as bytes: few, and for each only one form.
 
     how many nodes                       varint (LEB128)
     the length of each name              a byte each, 1 to 255
@@ -14,6 +14,9 @@ The names come first and in one piece, so that who holds a vector with the same 
 now and again) sees it by comparing bytes, decodes no name, and has two vectors that share one `Roster` and
 are compared quickly:  `decode(data, known)`.
 
+Siblings (whose values are bytes) are their number, and then for each, by dot: the length and the name of its
+node, the number, and the length and bytes of its past and of its value.  Lengths are varints.
+
 There is one form only: a decoder that took two would let a signature or a digest of the bytes differ where
 the vectors are equal.
 """
@@ -22,8 +25,17 @@ from __future__ import annotations
 import struct
 from itertools import pairwise
 
-from agreed.clocks.version import COUNTER_MOST, Roster, VersionVector, packed, varint
+from agreed.clocks.dotted import Dot, Sibling, Siblings
+from agreed.clocks.version import (
+    COUNTER_MOST,
+    NAME_BYTES_MOST,
+    Roster,
+    VersionVector,
+    packed,
+    varint,
+)
 from agreed.errors import MalformedInput
+from agreed.types import NodeId
 
 WIDTHS = {0: "", 1: "B", 2: "H", 4: "I", 8: "Q"}
 """Bytes to the letter by which `struct` calls them."""
@@ -71,6 +83,60 @@ def decode(data: bytes, known: VersionVector | None = None) -> VersionVector:
     return packed(roster, [least + each for each in above])
 
 
+def encode_siblings(siblings: Siblings[bytes]) -> bytes:
+    """Raises ValueError if a name is not of 1 to 255 bytes in UTF-8."""
+    parts = [varint(len(siblings.members))]
+    for each in siblings.members:
+        name, past = each.dot.node.encode(), encode(each.past)
+        if not 1 <= len(name) <= NAME_BYTES_MOST:
+            raise ValueError(f"the name of a node has 1 to {NAME_BYTES_MOST} bytes")
+        parts += [varint(len(name)), name, varint(each.dot.counter)]
+        parts += [varint(len(past)), past, varint(len(each.value)), each.value]
+    return b"".join(parts)
+
+
+def decode_siblings(data: bytes) -> Siblings[bytes]:
+    """Raises MalformedInput for everything that `encode_siblings` does not write of what `put` and `merge`
+    can lead to."""
+    size, at = _varint(data, 0)
+    members: list[Sibling[bytes]] = []
+    while len(members) < size:
+        name, at = _bytes(data, at)
+        counter, at = _varint(data, at)
+        past, at = _bytes(data, at)
+        value, at = _bytes(data, at)
+        if counter < 1 or not 1 <= len(name) <= NAME_BYTES_MOST:
+            raise MalformedInput("the dot of a sibling is none")
+        members.append(Sibling(Dot(_text(name), counter), decode(past), value))
+    if at != len(data):
+        raise MalformedInput("bytes after the last sibling")
+    if any(second.dot <= first.dot for first, second in pairwise(members)):
+        raise MalformedInput("siblings that are not in order")
+    # Of each other, or of themselves: such a set would swallow what it is merged with.
+    known: dict[NodeId, int] = {}
+    for each in members:
+        for node, counter in each.past.items():
+            known[node] = max(counter, known.get(node, 0))
+    if any(known.get(each.dot.node, 0) >= each.dot.counter for each in members):
+        raise MalformedInput("siblings of which one knew another")
+    return Siblings(tuple(members))
+
+
+def _bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    """What begins there with its length, and where it ends."""
+    length, at = _varint(data, at)
+    if length > len(data) - at:
+        raise MalformedInput(f"{length} bytes are said to follow, and {len(data) - at} do")
+    return data[at : at + length], at + length
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedInput("the name of a node is not UTF-8") from error
+
+
 def _width(number: int) -> int:
     return next(width for width in WIDTHS if number < 1 << 8 * width)
 
@@ -104,10 +170,7 @@ def _roster(data: bytes) -> tuple[Roster, int]:
             raise MalformedInput("a version vector ends within a name, or a name is empty")
         names.append(data[at : at + length])
         at += length
-    try:
-        told = tuple(name.decode() for name in names)
-    except UnicodeDecodeError as error:
-        raise MalformedInput("the name of a node is not UTF-8") from error
+    told = tuple(map(_text, names))
     if any(second <= first for first, second in pairwise(told)):
         raise MalformedInput("the names of a version vector are not in order")
     return Roster(told), at
