@@ -80,6 +80,20 @@ def test_where_nothing_can_be_read_there_is_nothing() -> None:
     assert "cannot be sent" in one.complaints[0]
 
 
+def test_one_that_has_rotted_while_it_was_sent_is_not_sent_for_ever() -> None:
+    """It was sound when its first piece left; the other node finds that it is not, and asks anew."""
+    one = One()
+    one.take(7)
+    one.take(8)
+    assert one.work.load(LoadChunk("n2", 0)).mark == mark(8)
+    path = next(path for path in one.files.names(DIRECTORY) if path.startswith(f"{8:020d}"))
+    one.files.flip(DIRECTORY / path, 100, 3)
+    assert one.work.load(LoadChunk("n2", 64, 8)).mark == mark(8), "nobody can know it yet"
+    assert one.work.load(LoadChunk("n2", 0, 8)).mark == mark(7)
+    assert [name.index for name in one.snapshots.list()] == [7]
+    assert one.complaints[0].endswith(".bad")
+
+
 def test_one_that_arrives_damaged_is_asked_for_again() -> None:
     sender, receiver = One(), One()
     sender.take(7)

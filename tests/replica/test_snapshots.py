@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from agreed.consensus.machine import SnapshotMark
+import pytest
+
+from agreed.consensus.machine import ChunkLoaded, SnapshotMark
 from agreed.consensus.members import Member, Members
 from agreed.replica import events
 from agreed.replica.settings import Settings
@@ -113,3 +115,19 @@ def test_learners_have_no_voice_in_whose_state_is_right() -> None:
     for node, digest in (("n1", b"a"), ("n2", b"a"), ("n4", b"b"), ("n5", b"b")):
         digests.report(node, 7, digest)
     assert digests.disagreement(7, {"n1", "n2", "n3"}) == (False, ["n4", "n5"])
+
+
+@pytest.mark.parametrize(
+    ("found", "offset", "asked"),
+    [(None, 0, True), (3, 0, True), (3, 100, False), (7, 0, False)],
+    ids=["none is left", "only an older one is", "an older one is on its way", "the newest is sent"],
+)
+def test_where_the_newest_snapshot_has_rotted_another_is_taken(
+    found: int | None, offset: int, asked: bool
+) -> None:
+    node = Alone()
+    replica = node.replica
+    replica.snapshot_index = 7
+    mark = None if found is None else SnapshotMark(found, 1, MARK.members)
+    node.turn(ChunkLoaded("n2", mark, offset, b"", False))
+    assert replica.checkpoint.due() is asked

@@ -111,3 +111,12 @@ def test_a_new_leader_asks_again_for_the_checkpoint_of_the_old_one() -> None:
     assert trigger.due()
     trigger.ask_again()
     assert trigger.due()
+
+
+def test_a_checkpoint_that_somebody_needs_is_due_however_little_has_happened() -> None:
+    trigger = CheckpointTrigger(10, 1_000)
+    trigger.wanted()
+    assert trigger.due()
+    assert not trigger.due(), "it is asked for"
+    trigger.taken()
+    assert not trigger.due()

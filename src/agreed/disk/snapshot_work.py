@@ -64,10 +64,9 @@ class SnapshotWork:
     def load(self, request: LoadChunk) -> ChunkLoaded:
         """Never raises: what cannot be read is not there."""
         try:
-            mark = self._sending.get(request.target) if request.index else None
-            if mark is None and (names := self._snapshots.list()):
-                # Verified as a whole before the first byte of it leaves.
-                mark = self._sending[request.target] = self._snapshots.load(names[-1].index).mark
+            mark = self._sending.get(request.target) if request.index and request.offset else None
+            if mark is None:
+                mark = self._newest_sound(request.target)
             if mark is not None:
                 chunk = self._snapshots.read_chunk(mark.index, request.offset, self._chunk_bytes)
                 if chunk is not None:
@@ -75,6 +74,21 @@ class SnapshotWork:
         except (DiskFailed, CorruptData, OSError) as error:
             self._complain(f"a snapshot cannot be sent: {error}")
         return ChunkLoaded(request.target, None, request.offset, b"", False)
+
+    def _newest_sound(self, target: NodeId) -> SnapshotMark | None:
+        """Verified as a whole before the first byte of it leaves, each time: it may have rotted since.
+
+        The story: the other node finds that what it was sent does not match, and asks for it from its
+        beginning; who had looked only once sent it the same for ever."""
+        self._sending.pop(target, None)
+        for name in reversed(self._snapshots.list()):
+            try:
+                mark = self._sending[target] = self._snapshots.load(name.index).mark
+                return mark
+            except CorruptData as error:
+                aside = self._snapshots.set_aside(name)
+                self._complain(f"a snapshot cannot be sent: {error}; it is now {aside.name}")
+        return None
 
     def save(self, chunk: SaveChunk) -> ChunkSaved | SnapshotRejected | SnapshotFile:
         """The snapshot, once it is whole, verified and durable: the log is to be started after it, and the

@@ -135,7 +135,7 @@ class Replica:
             events.OperatorAsked: self.operators.asked,
             events.StrangerSeen: self.operators.stranger_seen,
             events.StopRequested: self._stop_requested,
-            consensus.ChunkLoaded: self.machine.step,
+            consensus.ChunkLoaded: self.snapshots.chunk_loaded,
             consensus.ChunkSaved: self.machine.step,
             consensus.SnapshotRejected: self.machine.step,
         }

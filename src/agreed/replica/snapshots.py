@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from agreed.consensus.machine import Entry, SnapshotInstalled, SnapshotMark, SnapshotTaken
+from agreed.consensus.machine import ChunkLoaded, Entry, SnapshotInstalled, SnapshotMark, SnapshotTaken
 from agreed.replica import events
 from agreed.replica.events import SnapshotPiece, StartSnapshot
 from agreed.replica.founding import all_members
@@ -140,6 +140,14 @@ class SnapshotKeeper:
             if member.name != self._replica.name:
                 self._replica.effects.send.append((member.name, DigestReport(event.mark.index, event.digest)))
         self._digest_known(self._replica.name, event.mark.index, event.digest)
+
+    def chunk_loaded(self, event: ChunkLoaded) -> None:
+        """A member that lacks too much is to be sent our newest snapshot.  Where that is no longer sound,
+        another one is taken: the older ones may be too old for our log to lead on from them."""
+        newest = self._replica.snapshot_index
+        if event.mark is None or (event.offset == 0 and event.mark.index < newest):
+            self._replica.checkpoint.wanted()
+        self._replica.machine.step(event)
 
     def digest_received(self, source: NodeId, message: DigestReport) -> None:
         self._digest_known(source, message.index, message.digest)

@@ -191,6 +191,11 @@ class CheckpointTrigger:
         self._commands = 0
         self._bytes = 0
         self._asked = False
+        self._wanted = False
+
+    def wanted(self) -> None:
+        """However little the log has grown."""
+        self._wanted = True
 
     def applied(self, commands: int, size_bytes: int) -> None:
         self._commands += commands
@@ -198,14 +203,15 @@ class CheckpointTrigger:
 
     def due(self) -> bool:
         """True once, until a checkpoint is taken or leadership changes."""
-        if self._asked or (self._commands < self._limit_commands and self._bytes < self._limit_bytes):
+        grown = self._commands >= self._limit_commands or self._bytes >= self._limit_bytes
+        if self._asked or not (grown or self._wanted):
             return False
         self._asked = True
         return True
 
     def taken(self) -> None:
         self._commands = self._bytes = 0
-        self._asked = False
+        self._asked = self._wanted = False
 
     def ask_again(self) -> None:
         """A new leader: whether the old one's checkpoint is in the log is not known."""
