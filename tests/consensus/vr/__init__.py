@@ -1,4 +1,6 @@
-"""Tests of Viewstamped Replication: rules of the paper, and a random world."""
+"""Tests of Viewstamped Replication: rules of the paper, and random worlds with disks and without."""
 import pytest
 
-pytest.register_assert_rewrite(f"{__name__}.rules", f"{__name__}.rules_recovery")
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{module}" for module in ("rules", "rules_recovery", "rules_state_transfer"))
+)

@@ -385,6 +385,16 @@ class MixesSnapshots(Viewstamped):
         super()._on_snapshot_piece(source, message)
 
 
+class CutsWhatIsNeeded(Viewstamped):
+    """What follows a snapshot that is on its way stays in the log until it has been fetched."""
+
+    class Forgetful(Primary):
+        def needed_after(self) -> Index | None:
+            return None
+
+    primary_role = Forgetful
+
+
 # --- recovery without a disk ------------------------------------------------------------------------------
 
 

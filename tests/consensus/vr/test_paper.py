@@ -1,13 +1,13 @@
 """One test for each rule of the paper, and for each the wrong replicas that it catches.
 
-The rules stand in `rules.py` and `rules_recovery.py`.
+The rules stand in `rules.py`, `rules_state_transfer.py` and `rules_recovery.py`.
 """
 from __future__ import annotations
 
 import pytest
 
 from agreed.consensus.vr.viewstamped import Viewstamped
-from tests.consensus.vr import mutants, rules, rules_recovery
+from tests.consensus.vr import mutants, rules, rules_recovery, rules_state_transfer
 from tests.consensus.vr.lone import RULES, Factory, Rule
 
 
@@ -38,4 +38,5 @@ def test_every_mutant_is_caught_by_a_rule_or_a_storm() -> None:
 
 
 def test_every_module_of_rules_has_some() -> None:
-    assert {function.__module__ for function, _ in RULES} == {rules.__name__, rules_recovery.__name__}
+    modules = {rules.__name__, rules_recovery.__name__, rules_state_transfer.__name__}
+    assert {function.__module__ for function, _ in RULES} == modules

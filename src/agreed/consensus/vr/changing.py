@@ -153,6 +153,8 @@ class Changing(Joining):
         vr = self.vr
         if self.goal is None or self.best is None or vr.installing:
             return
+        if self.goal < vr.commit:
+            return  # no quorum can have such a best log: somebody does not tell the truth
         if self._known() < self.goal:
             vr.ask_state(self._known())
             return
