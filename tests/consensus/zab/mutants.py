@@ -1,8 +1,8 @@
 """ZABs that are wrong in one place each: the invariants, the contract and the world must notice every one.
 
 Each mutant is a subclass with one rule broken; its docstring is the rule, and what breaks where it is
-missing. `RANDOM` lists those that random storms kill, `RULES` in `lone.py` those that a directed story
-kills.
+missing. `RANDOM` and `ROUGH` list those that random storms kill, `RULES` in `lone.py` those that a directed
+story kills.
 """
 from __future__ import annotations
 
@@ -568,3 +568,11 @@ RANDOM: list[tuple[type[Zab], int]] = [
     (AnswersTwice, 0),
 ]
 """Those that random storms kill, and the seed to begin with, so that the proof is quick."""
+
+ROUGH: list[tuple[type[Zab], int]] = [
+    (ComparesOnlyCounters, 60),
+    (ForgetsAcceptedEpoch, 38),
+    (KeepsItsMemory, 41),
+    (KeepsWhatConflicts, 12),
+]
+"""The same in rough weather, where epochs are short."""
