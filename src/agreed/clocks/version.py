@@ -168,7 +168,7 @@ class VersionVector(msgspec.Struct, frozen=True, gc=False, repr_omit_defaults=Tr
         if len(self.roster.names) > GLANCE and self.roster is other.roster and _at_a_glance(self, other):
             return Causality.CONCURRENT
         if self.descends(other):
-            # They mention the same nodes and have the same number, or they are not the same.
+            # No vector mentions a counter of 0, so those that know the same are equal values.
             return Causality.EQUAL if self == other else Causality.AFTER
         return Causality.BEFORE if other.descends(self) else Causality.CONCURRENT
 
