@@ -322,6 +322,9 @@ class MultiPaxos(PaxosState):
     def _accept_leader(self, source: NodeId, ballot: Term) -> bool:
         """Whether this comes from the owner of the newest ballot we know; a newer one is promised by it (P3,
         P4)."""
+        if ballot == self.term and source == self.leader:
+            self.heard = True
+            return True
         if ballot < self.term:
             self._refuse(source)
             return False
@@ -329,7 +332,7 @@ class MultiPaxos(PaxosState):
             return False
         if ballot > self.term or not isinstance(self.role, Follower):
             self.become_follower(ballot, source)
-        elif self.leader is None:
+        else:
             self._follow(source)
         self.heard = True
         return True

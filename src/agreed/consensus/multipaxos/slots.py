@@ -143,10 +143,11 @@ class Slots:
         """
         start = first - self.base_index - 1
         assert start >= 0
-        index, entries = first, []
-        for value, ballot in zip(self._values[start:], self._ballots[start:], strict=True):
-            entries.append(on_disk(index, ballot, value))
-            index += 1
+        pairs = zip(self._values[start:], self._ballots[start:], strict=True)
+        entries = [
+            value if value is not None and value.term == ballot else on_disk(index, ballot, value)
+            for index, (value, ballot) in enumerate(pairs, first)
+        ]
         if marker is not None and entries[0].term != marker.term:
             entries[0] = _enveloped(first, marker.term, self._ballots[start], self._values[start])
         return entries
