@@ -55,11 +55,18 @@ class Lone:
     """One machine, spoken to directly; its disk answers when told to."""
 
     def __init__(
-        self, factory: Factory, name: str = "n2", size: int = 3, *, ballot: int = 0, log: str = "", **knobs:
-        object
+        self,
+        factory: Factory,
+        name: str = "n2",
+        size: int = 3,
+        *,
+        ballot: int = 0,
+        log: str = "",
+        members: Members | None = None,
+        **knobs: object,
     ) -> None:
         self.factory, self.name, self.now = factory, name, 0
-        self.members = members_of(*(f"n{i}" for i in range(1, size + 1)))
+        self.members = members or members_of(*(f"n{i}" for i in range(1, size + 1)))
         self.config = MultiPaxosConfig(**knobs)  # type: ignore[arg-type]
         self.ballot = Ballot(ballot, None)
         self.disk = {entry.index: entry for entry in map(disk_form, log.split())}

@@ -1,12 +1,30 @@
 """Accepting, choosing and learning (phase 2).  See `lone.py` for what a rule is."""
 from __future__ import annotations
 
-from agreed.consensus.machine import MembersChangeRequested, Proposed, Received, TransferRequested
-from agreed.consensus.members import Remove
-from agreed.consensus.multipaxos.messages import Accept, Accepted, TimeoutNow
+from agreed.consensus.machine import (
+    Ballot,
+    MembersChangeRequested,
+    Proposed,
+    Received,
+    TimePassed,
+    TransferRequested,
+)
+from agreed.consensus.members import Members, Remove
+from agreed.consensus.multipaxos.messages import Accept, Accepted, Canvass, TimeoutNow
 from agreed.consensus.multipaxos.multipaxos import MEMBERS_ARE_FIXED
 from tests.consensus.multipaxos import mutants
-from tests.consensus.multipaxos.lone import Factory, Lone, accept, disk_of, log_of, rule, told, told_to
+from tests.consensus.multipaxos.lone import (
+    Factory,
+    Lone,
+    LowDice,
+    accept,
+    disk_of,
+    log_of,
+    members_of,
+    rule,
+    told,
+    told_to,
+)
 
 # --- acceptors --------------------------------------------------------------------------------------------
 
@@ -208,6 +226,45 @@ def leadership_is_handed_to_who_has_accepted_everything(factory: Factory) -> Non
     assert lone.do(Proposed(b"b")).save is None, "nothing new meanwhile"
     effects = lone.accepted("n3")
     assert told_to(effects, "n3", TimeoutNow) == [TimeoutNow(lone.paxos.term)]
+
+
+@rule()
+def a_learner_is_sent_everything_and_does_not_count(factory: Factory) -> None:
+    members = members_of("n1", "n2", "n3", "n4")
+    members = Members(members.voters[:3], members.voters[3:])
+    lone = Lone(factory, members=members).elected()
+    lone.saved()
+    effects = lone.accepted("n4")
+    assert (effects.commit, lone.paxos.chosen) == ([], 0)
+    lone.accepted("n1")
+    assert lone.paxos.chosen == 1
+    assert len(told_to(lone.do(Proposed(b"a")), "n4", Accept)) == 1
+    learner = Lone(factory, "n4", members=members)
+    assert told(learner.time(5000), Canvass) == []
+    learner.hear("n1", accept(64, "1@64", commit=1))
+    assert [entry.index for entry in learner.saved().commit] == [1]
+
+
+@rule()
+def who_has_another_identity_than_the_member_of_its_name_does_not_lead(factory: Factory) -> None:
+    lone = Lone(factory)
+    successor = factory(
+        "n2", lone.members, Ballot(0, None), None, [], lone.config, LowDice(), 0, identity=99
+    )
+    assert lone.paxos.promotable
+    assert not successor.promotable
+    successor.step(TimePassed(5000))
+    assert successor.take().send == []
+
+
+@rule()
+def a_lone_voter_leads_at_once(factory: Factory) -> None:
+    lone = Lone(factory, "n1", 1)
+    lone.time(0)
+    lone.saved()
+    assert lone.paxos.leads
+    lone.do(Proposed(b"a"))
+    assert lone.saved().commit[-1].payload == b"a"
 
 
 @rule()
