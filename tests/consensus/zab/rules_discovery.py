@@ -173,6 +173,26 @@ def an_epoch_begins_with_a_quorum(factory: Factory) -> None:
     assert lone.leading.stage is Stage.SYNCHRONIZATION
 
 
+@rule(mutants.CountsOldAcknowledgements)
+def an_acknowledgement_of_an_epoch_that_was_given_up_does_not_count(factory: Factory) -> None:
+    lone = Lone(factory).in_epoch()
+    lone.hear("n1", FollowerInfo(1, "n1"))
+    lone.elected()
+    lone.accepted_by("n3")
+    lone.hear("n1", FollowerInfo(1, "n1"))
+    lone.saved()
+    assert lone.zab.term == 2
+    assert lone.leading.stage is Stage.EPOCH
+
+
+@rule()
+def what_a_leader_said_long_ago_is_no_sign_of_life(factory: Factory) -> None:
+    lone = Lone(factory, epoch=2, vote="n1")
+    lone.hear("n1", Notification(2, 1, Phase.LEADING, Vote(2, 2, 1, False, "n1")))
+    lone.hear("n1", Ping(2, 7, 0, 0, True))
+    assert told(lone.time(100), FollowerInfo) == [FollowerInfo(2, "n1")], "it has not named its epoch yet"
+
+
 @rule(mutants.IgnoresNewerEpochs)
 def who_can_never_join_makes_its_leader_begin_a_newer_epoch(factory: Factory) -> None:
     for info in (FollowerInfo(9, "n1"), FollowerInfo(1, "n1")):

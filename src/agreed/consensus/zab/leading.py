@@ -98,6 +98,7 @@ class Leading(Role):
         if learner is None:
             return
         learner.informed = True
+        learner.asked = None  # it follows us anew: what it says next of its history is news
         if self.stage is Stage.DISCOVERY:
             self._accepted[source] = message.term
             self._choose_epoch()
@@ -130,6 +131,8 @@ class Leading(Role):
         if self.stage is Stage.SYNCHRONIZATION:
             self.broadcast.synchronize(learner, message)
             return
+        if self.stage is Stage.DISCOVERY:
+            return  # of an epoch that we gave up: it says nothing of the one that we are about to name
         last_term, last_index = message.history[0]
         theirs = Vote(message.settled, last_term, last_index, False, source)
         if source in zab.quorum.names and zab.rank(theirs) > zab.rank(zab.own_vote()):

@@ -3,7 +3,8 @@
 `Zab` sorts events and messages to the role that answers them; what the answers are is told in `looking.py`,
 `following.py` and `leading.py`, what they share in `state.py`.  Here is what holds whatever the role:
 
-* what a leader says is taken only in the epoch that we accepted from it, and only while we follow it;
+* what a leader says is taken only in the epoch that we accepted from it, and not before it has named that
+  epoch since we follow it;
 * who speaks in an epoch that we have left behind is told of ours, so that it looks for a leader itself;
 * what a follower says counts only in the epoch that we lead.
 
@@ -256,11 +257,13 @@ class Zab(ZabState):
         if not isinstance(role, Following) or role.source != source:
             self._on_stranger(source, message)
             return
+        if not role.accepted:
+            return  # until it names its epoch to us, this may have been said long ago
         if message.term != self.term or self.vote != source:
             if message.term > self.term or self.vote != source:
                 role.missed_epoch()
             return
-        role.accepted = role.heard = True
+        role.heard = True
         match message:
             case Proposal():
                 role.on_proposal(message)
