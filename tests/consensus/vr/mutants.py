@@ -127,12 +127,10 @@ class TakesPreparesOfOldViews(Viewstamped):
     """V5: a view that was left is over."""
 
     def _on_prepare(self, source: NodeId, message: Prepare) -> None:
-        if message.view < self.view and self.role.normal and not self.leads and not self.installing:
-            last = self.log.last_index
-            news = [e for e in message.entries if e.index > last]
-            if news and news[0].index == last + 1 and news[0].term >= self.log.last_term:
-                self.append(news)
-            self.promise(source, PrepareOk(message.view, message.round, self.log.last_index), self.serial)
+        if message.view < self.view and isinstance(self.role, Backup) and not self.installing:
+            if message.entries[0].index <= self.log.last_index + 1 and self.merge(message.entries):
+                last = message.entries[-1].index
+                self.promise(source, PrepareOk(message.view, message.round, last), self.serial)
         else:
             super()._on_prepare(source, message)
 

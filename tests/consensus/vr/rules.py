@@ -77,7 +77,7 @@ def nothing_is_agreed_before_the_primary_says_so(factory: Factory) -> None:
 @rule(mutants.TakesPreparesOfOldViews)
 def a_prepare_of_a_view_that_is_over_changes_nothing(factory: Factory) -> None:
     lone = Lone(factory, view=2, log="1@1 2@2")
-    effects = lone.hear("n2", prepare(1, "3@2"))
+    effects = lone.hear("n2", prepare(1, "2@1 3@1"))
     assert (log_of(lone), effects.send, effects.save) == ("1@1 2@2", [], None)
 
 
