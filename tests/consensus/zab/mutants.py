@@ -584,6 +584,7 @@ RANDOM: list[tuple[type[Zab], int]] = [
 
 ROUGH: list[tuple[type[Zab], int]] = [
     (ForgetsAcceptedEpoch, 38),
+    (KeepsItsMemory, 8),
     (KeepsWhatConflicts, 12),
 ]
 """The same in rough weather, where epochs are short."""
