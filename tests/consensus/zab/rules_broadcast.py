@@ -8,6 +8,7 @@ from agreed.consensus.zab.messages import (
     AckNewLeader,
     Ask,
     Commit,
+    FollowerInfo,
     Notification,
     Phase,
     Ping,
@@ -162,6 +163,16 @@ def who_is_lost_is_sent_nothing_until_it_is_heard(factory: Factory) -> None:
     lone.do(PeerLost("n1"))
     assert told(lone.do(Proposed(b"x")), Proposal) == []
     (again,) = told(lone.hear("n1", PingReply(1, 1, 1)), Proposal)
+    assert [entry.payload for entry in again.entries] == [b"x"]
+
+
+@rule()
+def who_comes_back_is_sent_what_it_lacks_without_waiting_for_a_ping(factory: Factory) -> None:
+    lone = Lone(factory).established()
+    lone.do(PeerLost("n1"))
+    lone.do(Proposed(b"x"))
+    lone.hear("n1", FollowerInfo(1, "n2"))
+    (again,) = told(lone.accepted_by("n1", "1@1", settled=1), Proposal, "n1")
     assert [entry.payload for entry in again.entries] == [b"x"]
 
 

@@ -86,7 +86,7 @@ class Broadcast:
                 self.snapshots.begin(learner)
         elif learner.pace is _WAITING:
             learner.stream(start + 1)
-        elif learner.pace is not _PROBE or learner.next != start + 1 or not learner.waiting:
+        else:
             learner.probe(start + 1)
         if message.settled == self.zab.term and learner.match >= self.began_at:
             self._ready(learner)  # it has acknowledged NEWLEADER before
