@@ -421,6 +421,7 @@ DUELS: list[tuple[type[MultiPaxos], int]] = [
     (CountsOverHoles, 0),
     (TrustsAnyCommit, 0),
     (TakesAcceptedForChosen, 0),
+    (CommitsWhatIsOnlyInMemory, 1),
     (ReadsBeforePhase1IsDone, 0),
     (ReadsWithoutAsking, 3),
     (LetsASnapshotVoidTheLog, 0),

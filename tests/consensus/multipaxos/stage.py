@@ -139,7 +139,8 @@ class Stage:
         self._picked(routes)
 
     def _picked(self, routes: tuple[str, ...]) -> list[tuple[str, Send]]:
-        picked, left = [], []
+        picked: list[tuple[str, Send]] = []
+        left: list[tuple[str, Send]] = []
         for source, send in self.post:
             route = f"{source}>{send.target}"
             wanted = not routes or any(r in (route, source, send.target) for r in routes)
