@@ -583,8 +583,8 @@ RANDOM: list[tuple[type[Zab], int]] = [
 """Those that random storms kill, and the seed to begin with, so that the proof is quick."""
 
 ROUGH: list[tuple[type[Zab], int]] = [
+    (ComparesOnlyCounters, 64),
     (ForgetsAcceptedEpoch, 38),
-    (KeepsItsMemory, 8),
     (KeepsWhatConflicts, 12),
 ]
 """The same in rough weather, where epochs are short."""
