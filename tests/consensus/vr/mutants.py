@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from agreed.consensus.machine import Ballot
+from agreed.consensus.machine import Ballot, Effects, LoadChunk
 from agreed.consensus.vr.backup import Backup
 from agreed.consensus.vr.changing import Changing
 from agreed.consensus.vr.messages import (
@@ -391,6 +391,17 @@ class CutsWhatIsNeeded(Viewstamped):
             return None
 
     primary_role = Forgetful
+
+
+class ClingsToAnOldSnapshot(Viewstamped):
+    """A snapshot that is not followed by the log helps nobody, though it can still be read."""
+
+    def take(self) -> Effects:
+        for load in list(self.effects.load_chunks):
+            if isinstance(self.role, Primary) and load.index == 0:
+                self.effects.load_chunks.remove(load)
+                self.effects.load_chunks.append(LoadChunk(load.target, 100, 2))
+        return super().take()
 
 
 # --- recovery without a disk ------------------------------------------------------------------------------

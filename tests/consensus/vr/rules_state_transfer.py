@@ -81,6 +81,20 @@ def what_follows_a_snapshot_on_its_way_is_kept(factory: Factory) -> None:
     assert lone.vr.log.base_index == 6
 
 
+@rule(mutants.ClingsToAnOldSnapshot)
+def a_snapshot_that_our_log_no_longer_follows_is_not_sent_on(factory: Factory) -> None:
+    """The backup was away for long with a part of it; the file is still there."""
+    lone = Lone(factory, view=3, log="", tail_entries=0).leads()
+    for _ in range(5):
+        lone.do(Proposed(b"x"))
+    lone.saved()
+    lone.ok("n2")
+    cut(lone, 5)
+    assert lone.hear("n3", GetState(6, 0, 2, 100)).load_chunks == [LoadChunk("n3", 0)]
+    lone.do(ChunkLoaded("n3", None, 0, b"", False))
+    assert lone.hear("n3", GetState(6, 0, 7, 100)).load_chunks == [LoadChunk("n3", 0)]
+
+
 @rule()
 def a_new_primary_may_need_a_snapshot_first(factory: Factory) -> None:
     lone = Lone(factory, "n2", view=3, log="1@1")

@@ -189,7 +189,9 @@ class Changing(Joining):
         if source != vr.primary_of(vr.view) or vr.installing or not 0 <= after < vr.log.last_index:
             return
         if after < vr.log.base_index:
-            vr.effects.load_chunks.append(LoadChunk(source, max(message.offset, 0), message.snapshot))
+            named = message.snapshot >= vr.log.base_index
+            offset, snapshot = (max(message.offset, 0), message.snapshot) if named else (0, 0)
+            vr.effects.load_chunks.append(LoadChunk(source, offset, snapshot))
         else:
             entries, _ = vr.log.batch(after + 1, vr.config.max_append_bytes)
             vr.send(source, NewState(vr.view, after, entries))

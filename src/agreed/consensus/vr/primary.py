@@ -259,7 +259,12 @@ class Primary(Role):
         if backup.fetching is None:
             backup.fetch(vr.log.mark.index)
         backup.loading_since = vr.now
-        vr.effects.load_chunks.append(LoadChunk(source, max(message.offset, 0), message.snapshot))
+        # The story: it has fetched a part, was away for long, and our log was cut meanwhile.  The old
+        # snapshot may still be there, but it would never be followed by our log.
+        if backup.newest_only or message.snapshot < vr.log.base_index:
+            vr.effects.load_chunks.append(LoadChunk(source, 0))
+        else:
+            vr.effects.load_chunks.append(LoadChunk(source, max(message.offset, 0), message.snapshot))
 
     def on_chunk_loaded(self, event: ChunkLoaded) -> None:
         backup, vr = self.progress.get(event.target), self.vr
@@ -267,7 +272,9 @@ class Primary(Role):
             return
         backup.loading_since = None
         if event.mark is None or event.mark.index < vr.log.base_index:
-            return  # gone, or too old to be followed by our log: it will ask again
+            backup.newest_only = True
+            return  # it will ask again
+        backup.newest_only = False
         backup.fetching = event.mark.index
         vr.send(backup.name, SnapshotPiece(vr.view, event.mark, event.offset, event.data, event.done))
 

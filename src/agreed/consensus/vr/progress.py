@@ -22,6 +22,7 @@ class Progress:
         "loading_since",
         "match",
         "name",
+        "newest_only",
         "next",
         "notice",
         "round",
@@ -55,6 +56,8 @@ class Progress:
         """It is sent a snapshot, up to this index."""
         self.loading_since: Instant | None = None
         """Our driver is reading a piece of it."""
+        self.newest_only = False
+        """The snapshot that it began to fetch is gone, or our log no longer follows it: begin anew."""
         self.arriving: Index = 0
         """How long our log was when it had its snapshot: once it has come so far, it has caught up."""
         self._window: deque[tuple[Index, int]] = deque()
