@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agreed.consensus.machine import (
     ChunkLoaded,
+    ChunkSaved,
     LoadChunk,
     Proposed,
     SaveChunk,
@@ -243,6 +244,19 @@ def the_log_stands_still_while_a_snapshot_is_installed(factory: Factory) -> None
     effects = lone.hear("n1", SnapshotPiece(2, mark, 0, b"all", True))
     assert effects.save_chunks == [SaveChunk(mark, 0, b"all", True)]
     assert lone.hear("n1", diff(2, "7@1", "8@2")).save is None
+
+
+@rule()
+def one_piece_of_a_snapshot_is_written_at_a_time(factory: Factory) -> None:
+    """A late piece of an attempt that was rejected came while the first one of the next was being written."""
+    lone = Lone(factory)
+    lone.follows("n1", 2)
+    lone.saved()
+    mark = SnapshotMark(5, 2, lone.members)
+    assert len(lone.hear("n1", SnapshotPiece(2, mark, 0, b"half", False)).save_chunks) == 1
+    assert lone.hear("n1", SnapshotPiece(2, mark, 4, b"late", False)).save_chunks == []
+    assert told(lone.do(ChunkSaved(mark, 4)), SnapshotPieceReply) == [SnapshotPieceReply(2, 5, 4)]
+    assert len(lone.hear("n1", SnapshotPiece(2, mark, 4, b"rest", True)).save_chunks) == 1
 
 
 @rule(mutants.KeepsASuffixUnderASnapshot)

@@ -31,6 +31,8 @@ class IncomingSnapshot:
         """Bytes the driver has written."""
         self._last: SaveChunk | None = None
         """The last piece, while a save is still under way."""
+        self._writing = False
+        """A piece is with the driver."""
         self.installing = False
 
     @property
@@ -41,8 +43,8 @@ class IncomingSnapshot:
     def on_piece(self, source: NodeId, message: SnapshotPiece) -> None:
         """From the leader of our epoch."""
         zab, mark = self._zab, message.mark
-        if self.busy or not _is_plausible(message):
-            return
+        if self.busy or self._writing or not _is_plausible(message):
+            return  # one piece at a time: a late one of an earlier attempt must not overtake what is written
         if mark.index <= zab.commit or zab.log.term(mark.index) == mark.term:
             # We have that entry, and so all before it; nothing is replaced, and nothing newer is lost.
             if mark.index > zab.commit:
@@ -64,6 +66,7 @@ class IncomingSnapshot:
             self._last = piece
             self.hand_over()
         else:
+            self._writing = True
             zab.effects.save_chunks.append(piece)
 
     def hand_over(self) -> None:
@@ -80,6 +83,7 @@ class IncomingSnapshot:
 
     def on_chunk_saved(self, event: ChunkSaved) -> None:
         zab = self._zab
+        self._writing = False
         if event.mark == self._mark and self._source is not None:
             self._held = event.next_offset
             # More than was given: the disk has it from before a restart, and the leader goes on behind it.
