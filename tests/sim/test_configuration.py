@@ -5,14 +5,14 @@ import msgspec
 
 from agreed.consensus.raft.config import RaftConfig
 from agreed.node.config import Config
-from agreed.node.start import raft_config as shipped_raft_config
+from agreed.node.start import consensus_config
 from agreed.sim.configuration import raft_config
 from agreed.sim.draw import draw
 
 
 def test_whatever_nodes_are_shipped_with_is_on_in_some_runs_and_off_in_others() -> None:
     """For long, every simulated leader sent everything to everybody at once, which no shipped one does."""
-    shipped = msgspec.structs.asdict(shipped_raft_config(Config()))
+    shipped = msgspec.structs.asdict(consensus_config(Config()))
     off = msgspec.structs.asdict(RaftConfig())
     switched_on = [name for name in shipped if shipped[name] and not off[name]]
     assert "spare_delay_ms" in switched_on

@@ -58,7 +58,7 @@ class Ballot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     vote: NodeId | None
     settled: Term = 0
     """ZAB: currentEpoch, where `term` is acceptedEpoch.  Viewstamped Replication: the last view in which our
-    status was normal.  0 elsewhere."""
+    status was normal.  Multi-Paxos: the index up to which its slots are known to be chosen.  0 with Raft."""
 
 
 class SnapshotMark(msgspec.Struct, frozen=True, array_like=True):
@@ -237,7 +237,8 @@ class SaveChunk(msgspec.Struct, frozen=True):
     Offset 0 begins a new snapshot: what was held of another goes.  With `done` the driver verifies the whole,
     makes it durable, removes every entry of its log, restores the store from it and answers
     `SnapshotInstalled` (or `SnapshotRejected`) instead.  The whole log goes because it contradicts the
-    snapshot or ends before it; no entry is given to be saved between this effect and its answer.
+    snapshot or ends before it; a log that holds the very entry with which the snapshot ends stays.  No entry
+    is given to be saved between this effect and its answer.
     """
 
     mark: SnapshotMark

@@ -333,9 +333,17 @@ def consensus_config(config: Config) -> protocols.ProtocolConfig:
         )
     heartbeat_ms, election_timeout_ms = config.heartbeat_ms, config.election_timeout_ms
     if config.consensus == protocols.MULTIPAXOS:
-        return MultiPaxosConfig(heartbeat_ms=heartbeat_ms, election_timeout_ms=election_timeout_ms)
+        return MultiPaxosConfig(
+            heartbeat_ms=heartbeat_ms,
+            election_timeout_ms=election_timeout_ms,
+            spare_delay_ms=config.spare_delay_ms,
+        )
     if config.consensus == protocols.VR:
-        return VrConfig(heartbeat_ms=heartbeat_ms, election_timeout_ms=election_timeout_ms)
+        return VrConfig(
+            heartbeat_ms=heartbeat_ms,
+            election_timeout_ms=election_timeout_ms,
+            spare_delay_ms=config.spare_delay_ms,
+        )
     return ZabConfig(heartbeat_ms=heartbeat_ms, election_timeout_ms=election_timeout_ms)
 
 

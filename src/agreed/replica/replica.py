@@ -180,8 +180,8 @@ class Replica:
         self.zookeeper.flush()
         effects = self.effects
         self.effects = Effects()
-        wake = self.machine.wake
-        self.wake = self.upkeep.due_at if wake is None else min(wake, self.upkeep.due_at)
+        wake, due_at = self.machine.wake, self.upkeep.due_at
+        self.wake = due_at if wake is None else min(wake, due_at)
         return effects
 
     def _may_propose(self) -> bool:
@@ -327,8 +327,7 @@ class Replica:
     def _forward_received(self, source: NodeId, message: Forward) -> None:
         if not self.machine.leads:
             return
-        reason = fault(source, message.batch)
-        if reason is None:
+        if (reason := fault(source, message.batch)) is None:
             self.proposals.add(source, message.batch)
         else:
             self.log("error", f"a batch that {source} forwards is refused: {reason}")
@@ -339,8 +338,7 @@ class Replica:
         if entry.kind is EntryKind.PAYLOAD:
             payload = _decoder.decode(entry.payload)
             self.store.begin(payload.stamp_ms, entry.term)
-            checkpoint = False
-            commands = 0
+            checkpoint, commands = False, 0
             for batch in payload.batches:
                 commands += len(batch.commands)
                 checkpoint |= self._apply_batch(batch)

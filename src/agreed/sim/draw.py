@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from agreed.consensus import protocols
 from agreed.sim.plan import PROFILES, Ask, Conditions, Fault, FaultKind, Plan, client_names, node_names
 from agreed.sim.streams import Stream
 from agreed.sim.workload import KEYS
@@ -47,6 +48,9 @@ SELDOM = {
 }  # fmt: skip
 """What a cluster needs some time to recover from, and cannot have twice at a time."""
 
+NEW_MEMBERS = {FaultKind.ADD, FaultKind.REMOVE, FaultKind.WIPE, FaultKind.ROT, FaultKind.MISDIRECT}
+"""After these somebody has to change the members: who lost its disk, or what was on it, is replaced."""
+
 DRIFT_KEPT = 22_000
 """Millionths: two clocks that are off by so much each, in opposite directions, are within the 50 permille
 that nodes with leases are told to expect, with something left for instants being whole milliseconds."""
@@ -62,14 +66,21 @@ def draw(seed: int, profile: str = "swarm") -> Plan:
     """The plan of this seed.  The same for ever, as long as this file stays what it is."""
     if profile not in PROFILES:
         raise ValueError(f"{profile!r} is none of {', '.join(PROFILES)}")
+    consensus, _, faults_of = profile.rpartition("-")
     stream = Stream(seed, profile, "plan")
     nodes = stream.weighted([(3, 14), (5, 4), (4, 1), (2, 1), (1, 1)])
     clients = stream.between(2, 5)
     storm_ms = stream.weighted([(1_200, 3), (2_500, 5), (5_000, 2)])
-    conditions = _conditions(Stream(seed, profile, "conditions"), profile)
+    conditions = _conditions(Stream(seed, profile, "conditions"), faults_of)
+    if consensus:
+        conditions = msgspec.structs.replace(conditions, lease_reads=False)
     faults = _Drawing(seed, profile, nodes, storm_ms, conditions).faults()
+    if consensus:
+        faults = tuple(fault for fault in faults if fault.kind not in NEW_MEMBERS)
     asks = _asks(Stream(seed, profile, "asks"), clients, storm_ms)
-    return Plan(seed, profile, nodes, clients, storm_ms, conditions, faults, asks)
+    return Plan(
+        seed, profile, nodes, clients, storm_ms, conditions, faults, asks, consensus or protocols.RAFT
+    )
 
 
 def _conditions(stream: Stream, profile: str) -> Conditions:
@@ -162,7 +173,7 @@ class _Drawing:
         }  # fmt: skip
 
     def faults(self) -> tuple[Fault, ...]:
-        chances = CHANCES[self._profile]
+        chances = CHANCES[self._profile.rpartition("-")[2]]
         seconds = -(-self._storm_ms // 1_000)
         found: list[tuple[int, int, FaultKind, tuple[str, int, int]]] = []
         for place, (kind, way) in enumerate(self._ways.items()):

@@ -24,7 +24,7 @@ from agreed.replica.founding import Founding
 from agreed.replica.replica import Replica
 from agreed.replica.words import Surroundings
 from agreed.sim.clock import Clock
-from agreed.sim.configuration import raft_config, settings
+from agreed.sim.configuration import consensus_config, settings
 from agreed.sim.disk import DIRECTORY, Disk
 from agreed.sim.durability import check_kept, check_refused
 from agreed.sim.elections import VOTES
@@ -230,12 +230,15 @@ class Node:
         self.founders = founders
         mark = recovered.snapshot.mark if recovered.snapshot else SnapshotMark(0, 0, founders)
         local_ms = self.clock.monotonic_ms(now)
-        raft = self.parts.raft(
-            self.name, founders, recovered.ballot, mark, recovered.entries, raft_config(conditions),
-            self.world.stream("dice", self.name, self.boot), local_ms, recovered.identity.identity,
+        consensus = self.cluster.plan.consensus
+        machine = getattr(self.parts, consensus)(
+            self.name, founders, recovered.ballot, mark, recovered.entries,
+            consensus_config(conditions, consensus), self.world.stream("dice", self.name, self.boot),
+            local_ms, recovered.identity.identity,
         )  # fmt: skip
+        machine = self.cluster.judge.protocol.made(self, machine)
         self.replica = self.parts.replica(
-            self.name, recovered.identity.identity, recovered.identity.life, settings(conditions), raft,
+            self.name, recovered.identity.identity, recovered.identity.life, settings(conditions), machine,
             store, mark.index, self.world.stream("entropy", self.name, self.boot).bytes, Surroundings,
             local_ms, self.clock.wall_ms(now),
         )  # fmt: skip
@@ -332,12 +335,12 @@ class Node:
         """A peer that was let in says something."""
         judge = self.cluster.judge
         if self.world.now < self.paused_until or not self.serving:
-            judge.elections.heard(self, peer, message)
+            judge.protocol.heard(self, peer, message)
             self.happened(events.PeerMessage(peer, message))
             return
         before = judge.before(self)
         if type(message) in VOTES:
-            judge.elections.heard(self, peer, message)
+            judge.protocol.heard(self, peer, message)
         self.happened(events.PeerMessage(peer, message))
         judge.came_of(self, before, peer, message)
 
@@ -391,7 +394,7 @@ class Node:
         send = self.peers.send
         for target, message in effects.send:
             if type(message) in VOTES:
-                self.cluster.judge.elections.said(self, target, message)
+                self.cluster.judge.protocol.said(self, target, message)
             send(target, message)
         links = self.links
         for identifier, data in effects.write:

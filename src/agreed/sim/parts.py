@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from agreed.consensus.multipaxos.multipaxos import MultiPaxos
 from agreed.consensus.raft.raft import Raft
+from agreed.consensus.vr.viewstamped import Viewstamped
+from agreed.consensus.zab.zab import Zab
 from agreed.disk.recovery import Recovered, recover
 from agreed.replica.founding import Admission, Founding
 from agreed.replica.replica import Replica
@@ -34,6 +37,9 @@ class Parts(msgspec.Struct, frozen=True):
     """
 
     raft: type[Raft] = Raft
+    multipaxos: type[MultiPaxos] = MultiPaxos
+    vr: type[Viewstamped] = Viewstamped
+    zab: type[Zab] = Zab
     replica: type[Replica] = Replica
     store: type[Store] = Store
     restorer: type[Restorer] = Restorer

@@ -14,7 +14,15 @@ from enum import Enum
 
 import msgspec
 
-PROFILES = ("swarm", "network", "disk", "clock", "membership")
+from agreed.consensus import protocols
+
+FAULTS = ("swarm", "network", "disk", "clock", "membership")
+
+PROFILES = (
+    *FAULTS,
+    *(f"{name}-{faults}" for name in protocols.NAMES if name != protocols.RAFT for faults in FAULTS[:-1]),
+)
+"""Which faults; and of another protocol than Raft, whose members cannot be changed, which one."""
 """Which kinds of faults a run is drawn from; `swarm` draws from all."""
 
 
@@ -157,6 +165,7 @@ class Plan(msgspec.Struct, frozen=True):
     conditions: Conditions
     faults: tuple[Fault, ...] = ()
     asks: tuple[Ask, ...] = ()
+    consensus: str = protocols.RAFT
 
     def without(self, *, faults: Collection[int] = (), asks: Collection[int] = ()) -> Plan:
         """The same, less the faults and asks of these numbers."""

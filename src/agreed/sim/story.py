@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agreed.consensus.machine import Machine
 from agreed.consensus.raft.messages import AppendEntries
 from agreed.consensus.raft.raft import Raft
 from agreed.sim.world import World
@@ -29,6 +30,11 @@ class Story:
 
     def state(self, node: Node, raft: Raft, before: object) -> None:
         text = f"{raft.role.name} of term {raft.term}, log to {raft.log.last_index}, commit {raft.commit}"
+        self._world.trace.tell(self._world.now, "state", node.name, text)
+
+    def standing(self, node: Node, machine: Machine) -> None:
+        role = machine.standing().role
+        text = f"{role} of term {machine.term}, log to {machine.last_index}, commit {machine.commit}"
         self._world.trace.tell(self._world.now, "state", node.name, text)
 
     def elected(self, node: Node, raft: Raft) -> None:
