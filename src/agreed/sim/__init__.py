@@ -16,6 +16,7 @@
     clients.py    ZooKeeper clients, byte for byte;  workload.py  what they are after
     faults.py     what is done to the cluster, within a budget;  operators.py  who keeps it running
     judge.py      what must hold at every step, with truth.py, sessions.py and durability.py
+    raft_judge.py, machine_judge.py     the same of Raft, and of the other protocols
     verdicts.py   the histories of clients, for the judge of histories
     marks.py      situations that a campaign should get into
     run.py        a safety phase, a liveness phase, and the outcome
