@@ -165,7 +165,7 @@ def test_a_peer_that_has_not_voted_rolls_back_and_says_so() -> None:
 
 def test_a_peer_says_what_it_knows_and_nothing_else() -> None:
     inquiry = Received("p", Inquiry("t"))
-    finished = [Prepared("t", "c", ASK), Finished("t", Decision.COMMIT)]
+    finished: list[Record] = [Prepared("t", "c", ASK), Finished("t", Decision.COMMIT)]
     assert after(Participant("q", finished), inquiry).send == [Send("p", COMMITTED)]
     assert after(Participant("q", [Prepared("t", "c", ASK)]), inquiry).send == [], "in doubt itself"
     assert after(Participant("q"), inquiry).send == []
@@ -215,7 +215,7 @@ def in_doubt(world: World, names: Iterable[str]) -> list[list[str]]:
 
 def test_it_blocks_while_the_coordinator_is_away() -> None:
     """It dies between the votes and its record.  Both have voted yes, neither may choose, and they hold their
-    locks for as long as it takes: for minutes here.  When it is back it has no record, and so it was aborted."""
+    locks for as long as it takes: for minutes here.  When it is back it has no record: it was aborted."""
     world = World(0, faults=False)
     world.links.doubled, world.links.calm = 0.0, True
     world.begin("c1", {"p1": Vote.YES, "p2": Vote.YES})

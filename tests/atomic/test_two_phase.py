@@ -21,7 +21,7 @@ from agreed.atomic.participant import InDoubt, Participant
 from agreed.atomic.voting import Poll
 from tests.atomic.world import World
 
-SEEDS = 60
+SEEDS = 40
 SEEDS_FOR_A_MUTANT = 80
 
 

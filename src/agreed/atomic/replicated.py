@@ -48,6 +48,9 @@ from agreed.consensus.machine import Received, Send, TimePassed
 from agreed.errors import MalformedInput
 from agreed.types import Instant, NodeId
 
+MOST_RETRIES_APART = 32
+"""How many times `retry_ms` a proposal that was dropped again and again waits at most."""
+
 
 class Proposal(msgspec.Struct, frozen=True, array_like=True):
     """An entry of the log.  `votes` stand beside their participants; an abort needs neither."""
@@ -97,6 +100,8 @@ class Pending(msgspec.Struct):
 
     payload: bytes
     retry_at: Instant
+    retry_ms: int
+    """Twice as long after each time: a log that is slow does not get faster by being asked more often."""
 
 
 class ReplicatedCoordinator:
@@ -104,8 +109,8 @@ class ReplicatedCoordinator:
 
     `nodes` are those of the log, this one included, whom participants in doubt ask.  After a crash it begins
     with nothing, and is told the log from its start (`Agreed`).  A participant gets `vote_ms` to vote; a
-    transaction about which somebody is in doubt gets `patience_ms` to be decided; what was dropped or not
-    answered is said again every `retry_ms`."""
+    transaction about which somebody is in doubt gets `patience_ms` to be decided; who has not voted is asked
+    again every `retry_ms`, and what was dropped is proposed again after `retry_ms`, then twice that, ..."""
 
     def __init__(
         self,
@@ -193,7 +198,8 @@ class ReplicatedCoordinator:
     def _propose(self, proposal: Proposal) -> None:
         if proposal.transaction not in self._pending:
             payload = msgspec.msgpack.encode(proposal)
-            self._pending[proposal.transaction] = Pending(payload, self._now + self.retry_ms)
+            pending = Pending(payload, self._now + self.retry_ms, self.retry_ms)
+            self._pending[proposal.transaction] = pending
             self._effects.proposals.append(payload)
 
     def _agreed(self, payload: bytes) -> None:
@@ -230,7 +236,8 @@ class ReplicatedCoordinator:
                     self._ask(poll)
         for pending in self._pending.values():
             if pending.retry_at <= now:
-                pending.retry_at = now + self.retry_ms
+                pending.retry_ms = min(2 * pending.retry_ms, MOST_RETRIES_APART * self.retry_ms)
+                pending.retry_at = now + pending.retry_ms
                 self._effects.proposals.append(pending.payload)
         for transaction, patience in list(self._doubted.items()):
             if patience <= now:
