@@ -49,10 +49,12 @@ class Site:
         self.up = False
         self.machine: AtomicMachine
         self.outcomes: list[Outcome] = []
+        self.now = 0
 
     def start(self, now: int) -> list[Send]:
         self.life += 1
         self.up = True
+        self.now = now
         self.throw_away()
         self.machine = self.made(self.name, self.records, now)
         return self.take()
@@ -90,6 +92,7 @@ class Site:
         return self.step(Saved(save.serial))
 
     def time_passes(self, now: int) -> list[Send]:
+        self.now = now
         due = self.up and self.machine.wake is not None and self.machine.wake <= now
         return self.step(TimePassed(now)) if due else []
 
@@ -97,6 +100,7 @@ class Site:
         """What it sends."""
         if isinstance(event, Worked):
             self.witness.worked(event.transaction, self.name, event.vote)
+        self.machine.step(TimePassed(self.now))
         self.machine.step(event)
         return self.take()
 

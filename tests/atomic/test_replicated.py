@@ -87,6 +87,7 @@ class Transacting(world.World[Any]):
 
     def coordinate(self, node: Node, event: Begun | Agreed | Received | TimePassed) -> None:
         machine = self.coordinators[node.name]
+        machine.step(TimePassed(self.now))
         machine.step(event)
         effects = machine.take()
         self.carry(node.name, effects.send)

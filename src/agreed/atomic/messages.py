@@ -4,8 +4,11 @@
     machine.step(Worked(transaction, vote))         a resource has done its part, and would vote so
     machine.step(Received(source, message))         the others
     machine.step(Saved(serial))                     a record is durable
-    machine.step(TimePassed(now))                   at `machine.wake`
+    machine.step(TimePassed(now))                   at `machine.wake`, and before any other event
     machine.take()                                  -> Effects
+
+Why before any other event: a machine that was idle for an hour would count a participant's time to vote
+from an hour ago.  That is safe, and everything would be aborted.
 
 Messages may be lost, doubled, delayed and overtake each other.  A node may crash and come back with the
 records that were durable, and nothing else.  Effects may be done in any order: what must wait for a record
