@@ -116,12 +116,12 @@ MUTANTS = [
     (T3VotesBeforeTheRecord, "AC1"),
     (T4InDoubtRollsBack, "AC1"),
     (T5ForgetsAtTheFirstAcknowledgement, "AC1"),
-    (T6DecidesAgainAfterACrash, "AC2"),
+    (T6DecidesAgainAfterACrash, "AC1"),
     (T7CountsAVoteTwice, "AC3"),
     (T8DoesNotTellAgain, "AC5"),
     (T8DoesNotAsk, "AC5"),
     (T9TakesUnknownForAborted, "AC1"),
-    (ForgetsWhatItDecidedAlone, "AC1"),
+    (ForgetsWhatItDecidedAlone, "AC5"),
 ]
 
 
