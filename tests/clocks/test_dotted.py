@@ -1,12 +1,12 @@
 """Values that were written concurrently: the stories for which dots were invented."""
+
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agreed.clocks import Dot, Siblings, VersionVector
 
-PATIENT = settings(deadline=None)
 """On a machine that is busy with something else an example may take any time."""
 
 NOTHING_READ = VersionVector()
@@ -42,7 +42,6 @@ def test_a_write_without_reading_hides_nothing() -> None:
 ACTS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans()), max_size=25)
 
 
-@PATIENT
 @given(ACTS)
 def test_replicas_that_have_heard_of_each_other_hold_the_same(acts: list[tuple[int, int, bool]]) -> None:
     """And it does not matter in which order, or how often."""

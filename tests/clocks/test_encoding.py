@@ -1,8 +1,9 @@
 """Version vectors as bytes: there and back, one form only, and what is refused."""
+
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agreed.clocks import Siblings, VersionVector
@@ -10,7 +11,6 @@ from agreed.clocks.encoding import decode, decode_siblings, encode, encode_sibli
 from agreed.clocks.version import COUNTER_MOST
 from agreed.errors import MalformedInput
 
-PATIENT = settings(deadline=None)
 """On a machine that is busy with something else an example may take any time."""
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
@@ -24,7 +24,6 @@ VECTORS = st.builds(
 )
 
 
-@PATIENT
 @given(VECTORS, VECTORS)
 def test_there_and_back(vector: VersionVector, known: VersionVector) -> None:
     data = encode(vector)
@@ -33,7 +32,6 @@ def test_there_and_back(vector: VersionVector, known: VersionVector) -> None:
     assert decode(data, vector).roster is vector.roster
 
 
-@PATIENT
 @given(st.binary(max_size=60), VECTORS)
 @example(b"\x01\x01a\x01\x00", VersionVector())
 def test_any_bytes_are_the_form_of_a_vector_or_refused(data: bytes, known: VersionVector) -> None:
@@ -45,7 +43,6 @@ def test_any_bytes_are_the_form_of_a_vector_or_refused(data: bytes, known: Versi
         assert encode(vector) == data, "there is one form only"
 
 
-@PATIENT
 @given(VECTORS, st.data())
 def test_a_changed_byte_is_another_vector_or_refused(vector: VersionVector, data: st.DataObject) -> None:
     encoded = bytearray(encode(vector))
@@ -60,7 +57,6 @@ def test_a_changed_byte_is_another_vector_or_refused(vector: VersionVector, data
         assert encode(changed) == encoded
 
 
-@PATIENT
 @given(VECTORS, st.data())
 def test_a_part_is_refused(vector: VersionVector, data: st.DataObject) -> None:
     encoded = encode(vector)
@@ -130,14 +126,12 @@ def siblings_of(acts: list[tuple[int, int, bool, bytes]]) -> list[Siblings[bytes
     return held
 
 
-@PATIENT
 @given(ACTS)
 def test_siblings_there_and_back(acts: list[tuple[int, int, bool, bytes]]) -> None:
     for held in siblings_of(acts):
         assert decode_siblings(encode_siblings(held)) == held
 
 
-@PATIENT
 @given(ACTS, st.data())
 def test_changed_siblings_are_others_or_refused(
     acts: list[tuple[int, int, bool, bytes]], data: st.DataObject
@@ -153,11 +147,8 @@ def test_changed_siblings_are_others_or_refused(
     assert encode_siblings(changed) == encoded
 
 
-@PATIENT
 @given(ACTS, st.data())
-def test_a_part_of_siblings_is_refused(
-    acts: list[tuple[int, int, bool, bytes]], data: st.DataObject
-) -> None:
+def test_a_part_of_siblings_is_refused(acts: list[tuple[int, int, bool, bytes]], data: st.DataObject) -> None:
     encoded = encode_siblings(siblings_of(acts)[0])
     with pytest.raises(MalformedInput):
         decode_siblings(encoded[: data.draw(st.integers(0, len(encoded) - 1))])

@@ -1,15 +1,15 @@
 """Hybrid logical clocks, step by step, and the bound on skew."""
+
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agreed.clocks import HybridClock, HybridTime
 from agreed.clocks.hybrid import LOGICAL_MOST, WALL_MOST
 from agreed.errors import ClockSkew, MalformedInput
 
-PATIENT = settings(deadline=None)
 """On a machine that is busy with something else an example may take any time."""
 
 TIMES = st.builds(HybridTime, st.integers(0, WALL_MOST), st.integers(0, LOGICAL_MOST))
@@ -67,7 +67,6 @@ def test_after_65536_events_in_a_millisecond_the_next_one_begins() -> None:
     assert full < full.next() == HybridTime(1_001, 0)
 
 
-@PATIENT
 @given(TIMES, TIMES)
 def test_bytes_are_in_the_order_of_the_times(first: HybridTime, second: HybridTime) -> None:
     assert HybridTime.decode(first.encode()) == first
@@ -75,7 +74,6 @@ def test_bytes_are_in_the_order_of_the_times(first: HybridTime, second: HybridTi
     assert first < first.next()
 
 
-@PATIENT
 @given(st.binary(max_size=20))
 def test_any_bytes_are_a_time_or_refused(data: bytes) -> None:
     if len(data) == 8:

@@ -1,11 +1,12 @@
 """The same theorems, with executions that Hypothesis draws: small ones, and a counterexample is made
 smaller."""
+
 from __future__ import annotations
 
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.clocks.mutants import MUTANTS
@@ -18,7 +19,7 @@ RANDOMS = st.randoms(use_true_random=False)
 def test_the_theorem_holds(name: str) -> None:
     of = PROPERTIES[name]
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=25)
     @given(RANDOMS)
     def holds(random: Random) -> None:
         of.check(random, of.clock)
@@ -29,7 +30,7 @@ def test_the_theorem_holds(name: str) -> None:
 def test_what_is_refuted_is_refuted_here_as_well() -> None:
     name, mutant = MUTANTS[0]
 
-    @settings(max_examples=100, deadline=None, database=None, phases=[Phase.generate])
+    @settings(max_examples=100, database=None, phases=[Phase.generate])
     @given(RANDOMS)
     def holds(random: Random) -> None:
         PROPERTIES[name].check(random, mutant)

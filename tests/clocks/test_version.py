@@ -1,14 +1,14 @@
 """Version vectors against dictionaries, and the laws of a lattice."""
+
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agreed.clocks import Causality, VersionVector, concurrent, happens_before
 from agreed.clocks.version import COUNTER_MOST, Roster, packed
 
-PATIENT = settings(deadline=None)
 """On a machine that is busy with something else an example may take any time."""
 
 COUNTERS = st.dictionaries(
@@ -22,7 +22,6 @@ def as_function(vector: VersionVector) -> dict[str, int]:
     return dict(vector.items())
 
 
-@PATIENT
 @given(COUNTERS)
 def test_it_is_the_function_that_was_given(counters: dict[str, int]) -> None:
     vector = VersionVector.of(counters)
@@ -32,7 +31,6 @@ def test_it_is_the_function_that_was_given(counters: dict[str, int]) -> None:
     assert len(vector) == len(as_function(vector))
 
 
-@PATIENT
 @given(COUNTERS, COUNTERS)
 def test_a_merge_is_the_greater_of_each(first: dict[str, int], second: dict[str, int]) -> None:
     merged = VersionVector.of(first).merge(VersionVector.of(second))
@@ -40,7 +38,6 @@ def test_a_merge_is_the_greater_of_each(first: dict[str, int], second: dict[str,
     assert merged == VersionVector.of(expected)
 
 
-@PATIENT
 @given(COUNTERS, COUNTERS)
 def test_a_comparison_is_that_of_each(first: dict[str, int], second: dict[str, int]) -> None:
     nodes = {*first, *second}
@@ -60,7 +57,6 @@ def test_a_comparison_is_that_of_each(first: dict[str, int], second: dict[str, i
     assert concurrent(one, other) is (expected is Causality.CONCURRENT)
 
 
-@PATIENT
 @given(VECTORS, VECTORS, VECTORS)
 def test_the_laws_of_a_lattice(first: VersionVector, second: VersionVector, third: VersionVector) -> None:
     both = first.merge(second)
@@ -73,7 +69,6 @@ def test_the_laws_of_a_lattice(first: VersionVector, second: VersionVector, thir
         assert third.descends(both), "the least of those that descend from both"
 
 
-@PATIENT
 @given(st.lists(st.tuples(st.integers(0, COUNTER_MOST), st.integers(0, COUNTER_MOST)), max_size=40))
 def test_no_lane_touches_its_neighbour(pairs: list[tuple[int, int]]) -> None:
     """Vectors with the same names are one number each: every pair of counters beside every other."""
@@ -86,7 +81,6 @@ def test_no_lane_touches_its_neighbour(pairs: list[tuple[int, int]]) -> None:
     assert one.descends(other) is all(max(first, 1) >= max(second, 1) for first, second in pairs)
 
 
-@PATIENT
 @given(
     st.lists(st.sampled_from([-1, 0, 0, 0, 1]), min_size=34, max_size=34),
     st.sampled_from([0, 1, 30, 31, 32, 33]),
@@ -106,7 +100,6 @@ def test_many_nodes_are_compared_as_few_are(differences: list[int], alike: int) 
     assert one.compare(other) is expected
 
 
-@PATIENT
 @given(VECTORS, st.sampled_from(["n0", "n3", "n9"]))
 def test_one_more(vector: VersionVector, node: str) -> None:
     if vector.counter(node) == COUNTER_MOST:
@@ -118,7 +111,6 @@ def test_one_more(vector: VersionVector, node: str) -> None:
     assert vector.compare(more) is Causality.BEFORE
 
 
-@PATIENT
 @given(COUNTERS)
 def test_equal_vectors_have_one_hash_and_look_alike(counters: dict[str, int]) -> None:
     one = VersionVector.of(counters)

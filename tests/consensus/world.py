@@ -8,17 +8,17 @@ contract is checked, and whatever a protocol's own world adds (`check_step`, `ch
 A run has two phases: a storm, in which only safety is asked for, and then peace, in which the cluster must
 converge.
 
-A protocol's world says how its machines are made (`make`), and what else must be true of them.
+A protocol's world says which machines they are, and what else must be true of them.
 """
 from __future__ import annotations
 
 import heapq
 import itertools
 import random
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from agreed.consensus.config import CommonConfig
 from agreed.consensus.contract import Contract
 from agreed.consensus.machine import (
     ChunkLoaded,
@@ -48,7 +48,11 @@ from tests.consensus.nodes import PIECE_BYTES, Node, SeededDice, Store, Weather
 SomeNode = TypeVar("SomeNode", bound=Node)
 
 
-class World(ABC, Generic[SomeNode]):
+class World(Generic[SomeNode]):
+    factory: Callable[..., Machine]
+    config: CommonConfig
+    node_type: type[SomeNode]
+
     def __init__(self, seed: int, size: int = 3, weather: Weather | None = None) -> None:
         self.seed = seed
         self.dice = random.Random(f"world {seed}")
@@ -73,15 +77,18 @@ class World(ABC, Generic[SomeNode]):
         for node in self.nodes.values():
             self.start(node)
 
-    # --- what a protocol's world says -----------------------------------------------------------------
+    # --- what a protocol's world says, besides its `factory`, `config` and `node_type` -------------------
 
-    @abstractmethod
-    def make(self, node: SomeNode, entries: list[Entry], dice: SeededDice, now: int) -> Machine:
-        """The machine of a new life, from `node.disk` and these entries of its log."""
-
-    @abstractmethod
     def node(self, name: str, identity: int, members: Members) -> SomeNode:
         """A node of this name, with an empty disk."""
+        return self.node_type(name, identity, members)
+
+    def make(self, node: SomeNode, entries: list[Entry], dice: SeededDice, now: int) -> Machine:
+        """The machine of a new life, from `node.disk` and these entries of its log."""
+        disk = node.disk
+        return self.factory(
+            node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now
+        )
 
     def view(self, node: SomeNode) -> object:
         """What `check_step` wants to remember of a machine from before a step."""
@@ -431,3 +438,15 @@ class World(ABC, Generic[SomeNode]):
         if any(node.store.digest != leader.store.digest for node in self.nodes.values()):
             return False
         return all(self.contract.unanswered(node.name) == 0 for node in self.nodes.values())
+
+
+class LyingDisks(World[SomeNode]):
+    """Mixed into a protocol's world: its disks say that something is saved as soon as they hear of it."""
+
+    def save(self, node: SomeNode, save: Save) -> None:
+        super().save(node, save)
+        node.queue.append((0, save))
+        self.later(0, node, lambda: self.turn(node, Saved(save.serial)))
+
+    def saved(self, node: SomeNode, save: Save) -> None:
+        node.disk.write(save)

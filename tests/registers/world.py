@@ -12,7 +12,7 @@ from random import Random
 from agreed.check.history import History, Operation, Status, history
 from agreed.consensus.machine import Received, TimePassed
 from agreed.registers.machine import Asked, Read, RegisterMachine, Write
-from tests.broadcast.links import Links
+from tests.ordering.links import Links
 
 Made = Callable[[str, list[str]], RegisterMachine]
 

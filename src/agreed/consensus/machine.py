@@ -73,7 +73,11 @@ class SnapshotMark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TimePassed(msgspec.Struct, frozen=True, gc=False):
+    """`deaf_ms`: for so long before, this node was busy with something else, and heard nothing of what may
+    have come in."""
+
     now: Instant
+    deaf_ms: int = 0
 
 
 class Received(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from agreed.consensus.members import Members
-from agreed.types import NodeId
+from agreed.consensus.members import Members, everybody
+from agreed.types import Identity, NodeId
 
 
 def majority(size: int) -> int:
@@ -64,3 +64,12 @@ def _reached(names: tuple[NodeId, ...], need: int, values: Mapping[NodeId, int])
     reached = [values.get(name, 0) for name in names]
     reached.sort(reverse=True)
     return reached[need - 1]
+
+
+def votes_under(members: Members, me: NodeId, identity: Identity) -> bool:
+    """Whether we are a voter of this set: our name is, and it does not stand for another identity than ours.
+
+    Who has no identity (0) goes by the name, and so does a set that does not say whose it means."""
+    holder = everybody(members).get(me)
+    ours = holder is not None and (not identity or holder.identity in (0, identity))
+    return ours and me in Quorum(members).names

@@ -10,12 +10,11 @@ The members are n1, n2 and n3, so 64, 128, ... are ballots of n1, 65, 129, ... o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from agreed.consensus.machine import Ballot, Effects, Entry, EntryKind, Event, Received, Saved, TimePassed
-from agreed.consensus.members import Member, Members
+from agreed.consensus.machine import Ballot, Effects, Entry, EntryKind
+from agreed.consensus.members import Members
 from agreed.consensus.multipaxos.config import MultiPaxosConfig
-from agreed.consensus.multipaxos.invariants import check, check_message, check_step, view
+from agreed.consensus.multipaxos.invariants import View, check, check_message, check_step, view
 from agreed.consensus.multipaxos.leader import Leader
 from agreed.consensus.multipaxos.messages import (
     Accept,
@@ -27,33 +26,16 @@ from agreed.consensus.multipaxos.messages import (
 )
 from agreed.consensus.multipaxos.multipaxos import MultiPaxos
 from agreed.consensus.multipaxos.slots import from_disk, on_disk
+from tests.consensus import lone
+from tests.consensus.lone import LowDice, Rules, members_of
 
 Factory = type[MultiPaxos]
 Rule = Callable[[Factory], None]
-RULES: list[tuple[Rule, tuple[Factory, ...]]] = []
-Message = TypeVar("Message")
+RULES: Rules[Factory] = Rules()
+rule = RULES.rule
 
 
-def rule(*killing: Factory) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.append((function, killing))
-        return function
-
-    return register
-
-
-class LowDice:
-    def between(self, low: int, high: int) -> int:
-        return low
-
-
-def members_of(*names: str) -> Members:
-    return Members(tuple(Member(name, int(name[1:]), f"{name}:1") for name in names))
-
-
-class Lone:
-    """One machine, spoken to directly; its disk answers when told to."""
-
+class Lone(lone.Lone[MultiPaxos]):
     def __init__(
         self,
         factory: Factory,
@@ -65,62 +47,33 @@ class Lone:
         members: Members | None = None,
         **knobs: object,
     ) -> None:
-        self.factory, self.name, self.now = factory, name, 0
-        self.members = members or members_of(*(f"n{i}" for i in range(1, size + 1)))
+        self.factory = factory
         self.config = MultiPaxosConfig(**knobs)  # type: ignore[arg-type]
-        self.ballot = Ballot(ballot, None)
-        self.disk = {entry.index: entry for entry in map(disk_form, log.split())}
-        self.pending: list[Effects] = []
-        self.start()
-
-    def start(self) -> None:
-        log = [self.disk[index] for index in sorted(self.disk)]
-        self.paxos = self.factory(
-            self.name, self.members, self.ballot, None, log, self.config, LowDice(), self.now
+        super().__init__(
+            name, members or members_of(size), Ballot(ballot, None), [disk_form(word) for word in log.split()]
         )
 
-    def do(self, *events: Event) -> Effects:
-        before = view(self.paxos)
-        for event in events:
-            self.paxos.step(event)
-        effects = self.paxos.take()
-        check(self.paxos)
-        check_step(before, self.paxos)
+    @property
+    def paxos(self) -> MultiPaxos:
+        return self.machine
+
+    @property
+    def disk(self) -> dict[int, Entry]:
+        return {entry.index: entry for entry in self.log}
+
+    def make(self) -> MultiPaxos:
+        return self.factory(
+            self.name, self.members, self.ballot, None, self.log, self.config, LowDice(), self.now
+        )
+
+    def view(self) -> View:
+        return view(self.machine)
+
+    def check(self, before: View, effects: Effects) -> None:
+        check(self.machine)
+        check_step(before, self.machine)
         for send in effects.send:
-            check_message(self.paxos, send.message, self.ballot, self.disk)
-        if effects.save is not None:
-            self.pending.append(effects)
-        return effects
-
-    def hear(self, source: str, message: object) -> Effects:
-        return self.do(Received(source, message))
-
-    def saved(self) -> Effects:
-        """The disk is done with everything."""
-        after = Effects()
-        while self.pending:
-            save = self.pending.pop(0).save
-            assert save is not None
-            self.ballot = save.ballot
-            if save.entries:
-                first = save.entries[0].index
-                self.disk = {i: entry for i, entry in self.disk.items() if i < first}
-                self.disk.update((entry.index, entry) for entry in save.entries)
-            effects = self.do(Saved(save.serial))
-            after.send += effects.send
-            after.commit += effects.commit
-            after.reads += effects.reads
-            after.save_chunks += effects.save_chunks
-        return after
-
-    def restart(self) -> None:
-        """Crash: what was not saved is gone."""
-        self.pending.clear()
-        self.start()
-
-    def time(self, passed_ms: int) -> Effects:
-        self.now += passed_ms
-        return self.do(TimePassed(self.now))
+            check_message(self.machine, send.message, self.ballot, self.disk)
 
     def preparing(self) -> Effects:
         """The others have nothing against it: it begins phase 1, and its ballot is durable."""
@@ -197,14 +150,6 @@ def disk_form(word: str) -> Entry:
 def accept(ballot: int, text: str, *, first: int = 0, commit: int = 0, round_number: int = 1) -> Accept:
     entries = values(text)
     return Accept(ballot, first or entries[0].index, commit, round_number, entries)
-
-
-def told(effects: Effects, kind: type[Message]) -> list[Message]:
-    return [send.message for send in effects.send if isinstance(send.message, kind)]
-
-
-def told_to(effects: Effects, target: str, kind: type[Message]) -> list[Message]:
-    return [s.message for s in effects.send if s.target == target and isinstance(s.message, kind)]
 
 
 def tell(index: int, ballot: int, held: Entry | None) -> str:

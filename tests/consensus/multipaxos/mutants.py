@@ -29,8 +29,8 @@ from agreed.consensus.multipaxos.messages import (
 from agreed.consensus.multipaxos.multipaxos import MultiPaxos
 from agreed.consensus.multipaxos.reads import Reads
 from agreed.consensus.multipaxos.state import PaxosState
-from agreed.consensus.quorum import Quorum
 from agreed.types import Index, NodeId, Term
+from tests.consensus.weak_quorum import WeakQuorum
 
 # --- phase 1: promises ------------------------------------------------------------------------------------
 
@@ -280,17 +280,8 @@ class CountsOtherBallots(MultiPaxos):
         self.role.on_accepted(source, message)
 
 
-class HalfIsEnough(MultiPaxos):
+class HalfIsEnough(WeakQuorum, MultiPaxos):
     """P10: half of the voters are no quorum: the other half is one as well."""
-
-    @property
-    def quorum(self) -> Quorum:
-        return self._weak
-
-    @quorum.setter
-    def quorum(self, quorum: Quorum) -> None:
-        quorum._need = max(1, len(quorum.voters) // 2)
-        self._weak = quorum
 
 
 class CountsOverHoles(MultiPaxos):

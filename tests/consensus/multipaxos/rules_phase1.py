@@ -11,6 +11,7 @@ from agreed.consensus.multipaxos.messages import (
     Promise,
     TimeoutNow,
 )
+from tests.consensus.lone import members_of, told
 from tests.consensus.multipaxos import mutants
 from tests.consensus.multipaxos.lone import (
     Factory,
@@ -18,11 +19,8 @@ from tests.consensus.multipaxos.lone import (
     accept,
     acceptances,
     log_of,
-    members_of,
     prepare,
     rule,
-    told,
-    told_to,
     value,
 )
 
@@ -120,9 +118,9 @@ def a_ballot_is_durable_before_it_is_used_and_never_used_again(factory: Factory)
     lone.time(600)
     effects = lone.hear("n1", CanvassReply(0, 0, True))
     assert effects.send == []
-    assert told_to(lone.saved(), "n1", Prepare) == [Prepare(65, 1)]
+    assert told(lone.saved(), Prepare, "n1") == [Prepare(65, 1)]
     lone.restart()
-    assert told_to(lone.preparing(), "n1", Prepare) == [Prepare(129, 1)]
+    assert told(lone.preparing(), Prepare, "n1") == [Prepare(129, 1)]
 
 
 @rule(mutants.SharesBallots)
@@ -172,7 +170,7 @@ def who_lacks_forgotten_slots_is_told_not_to_try(factory: Factory) -> None:
     lone = Lone(factory, tail_entries=0)
     lone.hear("n1", accept(64, "1@64 2@64 3@64", commit=3))
     lone.saved()
-    lone.do(SnapshotTaken(SnapshotMark(3, 64, members_of("n1", "n2", "n3"))), PeerLost("n1"))
+    lone.do(SnapshotTaken(SnapshotMark(3, 64, members_of(3))), PeerLost("n1"))
     assert told(lone.hear("n3", Canvass(64, 2)), CanvassReply) == [CanvassReply(64, 64, False)]
     assert told(lone.hear("n3", Canvass(64, 3)), CanvassReply) == [CanvassReply(64, 64, True)]
 
@@ -201,14 +199,14 @@ def a_handover_needs_no_canvass(factory: Factory) -> None:
     lone.hear("n1", accept(64, "1@64", commit=1))
     lone.saved()
     lone.hear("n1", TimeoutNow(64))
-    assert told_to(lone.saved(), "n3", Prepare) == [Prepare(129, 2)]
+    assert told(lone.saved(), Prepare, "n3") == [Prepare(129, 2)]
 
 
 @rule()
 def who_is_not_heard_is_asked_again(factory: Factory) -> None:
     lone = Lone(factory)
     lone.preparing()
-    assert told_to(lone.time(100), "n3", Prepare) == [Prepare(65, 1)]
+    assert told(lone.time(100), Prepare, "n3") == [Prepare(65, 1)]
 
 
 # --- what is proposed again -------------------------------------------------------------------------------
@@ -259,7 +257,7 @@ def a_promise_counts_once_all_of_it_is_there(factory: Factory) -> None:
     lone.preparing()
     effects = lone.hear("n1", Promise(65, 1, 1, 2, 0, acceptances("1@64")))
     assert not lone.paxos.leads
-    assert told_to(effects, "n1", Prepare) == [Prepare(65, 2)]
+    assert told(effects, Prepare, "n1") == [Prepare(65, 2)]
     lone.hear("n1", Promise(65, 1, 1, 2, 0, acceptances("1@64")))
     assert not lone.paxos.leads, "the same piece twice is one piece"
     lone.hear("n1", Promise(65, 2, 2, 2, 0, acceptances("2@64")))

@@ -12,19 +12,9 @@ from agreed.consensus.machine import (
 from agreed.consensus.members import Members, Remove
 from agreed.consensus.multipaxos.messages import Accept, Accepted, Canvass, TimeoutNow
 from agreed.consensus.multipaxos.multipaxos import MEMBERS_ARE_FIXED
+from tests.consensus.lone import LowDice, members_of, told
 from tests.consensus.multipaxos import mutants
-from tests.consensus.multipaxos.lone import (
-    Factory,
-    Lone,
-    LowDice,
-    accept,
-    disk_of,
-    log_of,
-    members_of,
-    rule,
-    told,
-    told_to,
-)
+from tests.consensus.multipaxos.lone import Factory, Lone, accept, disk_of, log_of, rule
 
 # --- acceptors --------------------------------------------------------------------------------------------
 
@@ -163,7 +153,7 @@ def half_of_the_voters_choose_nothing(factory: Factory) -> None:
 def values_of_a_turn_are_one_message_and_one_save(factory: Factory) -> None:
     lone = Lone(factory).settled()
     effects = lone.do(Proposed(b"a"), Proposed(b"b"))
-    (one,), (other,) = told_to(effects, "n1", Accept), told_to(effects, "n3", Accept)
+    (one,), (other,) = told(effects, Accept, "n1"), told(effects, Accept, "n3")
     assert one is other
     assert [entry.payload for entry in one.entries] == [b"a", b"b"]
     assert effects.save is not None
@@ -173,10 +163,10 @@ def values_of_a_turn_are_one_message_and_one_save(factory: Factory) -> None:
 @rule()
 def phase_two_does_not_wait_for_the_last_one(factory: Factory) -> None:
     lone = Lone(factory, window_messages=2).settled()
-    sent = [told_to(lone.do(Proposed(payload)), "n1", Accept) for payload in (b"a", b"b", b"c")]
+    sent = [told(lone.do(Proposed(payload)), Accept, "n1") for payload in (b"a", b"b", b"c")]
     assert [len(messages) for messages in sent] == [1, 1, 0], "up to a window"
     effects = lone.accepted("n1", 3)
-    assert [message.first for message in told_to(effects, "n1", Accept)] == [4]
+    assert [message.first for message in told(effects, Accept, "n1")] == [4]
 
 
 @rule()
@@ -186,7 +176,7 @@ def what_is_missing_is_sent_again(factory: Factory) -> None:
     lone.do(Proposed(b"c"))
     round_number = lone.leader.reads.round
     effects = lone.hear("n1", Accepted(lone.paxos.term, round_number, 1, 1, True))
-    (message,) = told_to(effects, "n1", Accept)
+    (message,) = told(effects, Accept, "n1")
     assert [entry.payload for entry in message.entries] == [b"a", b"b", b"c"]
 
 
@@ -196,7 +186,7 @@ def a_follower_that_restarts_is_sent_what_it_had_accepted(factory: Factory) -> N
     ballots."""
     lone = Lone(factory).settled()
     effects = lone.hear("n1", Accepted(lone.paxos.term, lone.leader.reads.round, 0, 0, True))
-    assert [message.first for message in told_to(effects, "n1", Accept)] == [1]
+    assert [message.first for message in told(effects, Accept, "n1")] == [1]
 
 
 @rule()
@@ -205,9 +195,9 @@ def followers_whose_clients_wait_are_told_of_the_commit_at_once(factory: Factory
     lone.do(Proposed(b"a", ("n3",)))
     lone.saved()
     effects = lone.accepted("n1")
-    assert [message.commit for message in told_to(effects, "n3", Accept)] == [2]
-    assert told_to(effects, "n1", Accept) == []
-    assert [message.commit for message in told_to(lone.time(2), "n1", Accept)] == [2]
+    assert [message.commit for message in told(effects, Accept, "n3")] == [2]
+    assert told(effects, Accept, "n1") == []
+    assert [message.commit for message in told(lone.time(2), Accept, "n1")] == [2]
 
 
 @rule()
@@ -225,12 +215,12 @@ def leadership_is_handed_to_who_has_accepted_everything(factory: Factory) -> Non
     assert told(lone.do(TransferRequested("n3")), TimeoutNow) == []
     assert lone.do(Proposed(b"b")).save is None, "nothing new meanwhile"
     effects = lone.accepted("n3")
-    assert told_to(effects, "n3", TimeoutNow) == [TimeoutNow(lone.paxos.term)]
+    assert told(effects, TimeoutNow, "n3") == [TimeoutNow(lone.paxos.term)]
 
 
 @rule()
 def a_learner_is_sent_everything_and_does_not_count(factory: Factory) -> None:
-    members = members_of("n1", "n2", "n3", "n4")
+    members = members_of(4)
     members = Members(members.voters[:3], members.voters[3:])
     lone = Lone(factory, members=members).elected()
     lone.saved()
@@ -238,7 +228,7 @@ def a_learner_is_sent_everything_and_does_not_count(factory: Factory) -> None:
     assert (effects.commit, lone.paxos.chosen) == ([], 0)
     lone.accepted("n1")
     assert lone.paxos.chosen == 1
-    assert len(told_to(lone.do(Proposed(b"a")), "n4", Accept)) == 1
+    assert len(told(lone.do(Proposed(b"a")), Accept, "n4")) == 1
     learner = Lone(factory, "n4", members=members)
     assert told(learner.time(5000), Canvass) == []
     learner.hear("n1", accept(64, "1@64", commit=1))

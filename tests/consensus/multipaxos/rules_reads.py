@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from agreed.consensus.machine import PeerLost, ReadReady, ReadRequested
 from agreed.consensus.multipaxos.messages import Accepted, Nack, ReadIndex, ReadIndexReply
+from tests.consensus.lone import told
 from tests.consensus.multipaxos import mutants
-from tests.consensus.multipaxos.lone import Factory, Lone, accept, rule, told
+from tests.consensus.multipaxos.lone import Factory, Lone, accept, rule
 
 
 @rule(mutants.ReadsBeforePhase1IsDone)

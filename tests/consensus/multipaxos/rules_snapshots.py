@@ -11,21 +11,11 @@ from agreed.consensus.machine import (
 )
 from agreed.consensus.multipaxos.messages import Accepted, InstallSnapshot, InstallSnapshotReply
 from agreed.consensus.multipaxos.slots import from_disk
+from tests.consensus.lone import members_of, told
 from tests.consensus.multipaxos import mutants
-from tests.consensus.multipaxos.lone import (
-    Factory,
-    Lone,
-    accept,
-    disk_of,
-    log_of,
-    members_of,
-    rule,
-    told,
-    told_to,
-    value,
-)
+from tests.consensus.multipaxos.lone import Factory, Lone, accept, disk_of, log_of, rule, value
 
-MARK = SnapshotMark(5, 66, members_of("n1", "n2", "n3"))
+MARK = SnapshotMark(5, 66, members_of(3))
 
 
 def piece(offset: int = 0, *, done: bool = True) -> InstallSnapshot:
@@ -113,6 +103,6 @@ def who_lacks_what_is_forgotten_is_sent_a_snapshot(factory: Factory) -> None:
     (load,) = effects.load_chunks
     assert (load.target, load.offset) == ("n1", 0)
     effects = lone.do(ChunkLoaded("n1", mark, 0, b"all", True))
-    assert told_to(effects, "n1", InstallSnapshot) == [InstallSnapshot(65, mark, 0, b"all", True)]
+    assert told(effects, InstallSnapshot, "n1") == [InstallSnapshot(65, mark, 0, b"all", True)]
     lone.accepted("n1", 1)
     assert lone.leader.progress["n1"].pace.value == "replicate"

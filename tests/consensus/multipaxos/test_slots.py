@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from agreed.consensus.machine import Entry, EntryKind, SnapshotMark
 from agreed.consensus.multipaxos.slots import Slots, from_disk, on_disk
 from agreed.errors import CorruptData
-from tests.consensus.multipaxos.lone import members_of
+from tests.consensus.lone import members_of
 
-MEMBERS = members_of("n1", "n2", "n3")
+MEMBERS = members_of(3)
 START = SnapshotMark(0, 0, MEMBERS)
 
 NUMBERS = st.integers(1, (1 << 63) - 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from agreed.consensus.contract import ContractBroken
-from agreed.consensus.machine import Save, Saved
 from agreed.consensus.multipaxos.invariants import InvariantBroken
 from agreed.consensus.multipaxos.multipaxos import MultiPaxos
 from agreed.errors import CorruptData
 from tests.consensus.multipaxos import mutants
 from tests.consensus.multipaxos.nodes import Node
 from tests.consensus.multipaxos.world import DuelWorld, World
+from tests.consensus.world import LyingDisks
 
 SEEDS = 60
 CHUNKS = 3
@@ -77,16 +77,8 @@ def test_a_duel_finds_who_breaks_a_rule(mutant: type[MultiPaxos], first: int) ->
             duel(seed, mutant)
 
 
-class LyingDiskWorld(World):
-    """Its disks say that something is saved as soon as they hear of it."""
-
-    def save(self, node: Node, save: Save) -> None:
-        super().save(node, save)
-        node.queue.append((0, save))
-        self.later(0, node, lambda: self.turn(node, Saved(save.serial)))
-
-    def saved(self, node: Node, save: Save) -> None:
-        node.disk.write(save)
+class LyingDiskWorld(LyingDisks[Node], World):
+    pass
 
 
 def test_a_disk_that_lies_is_found_out() -> None:

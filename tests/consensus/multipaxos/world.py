@@ -4,8 +4,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from agreed.consensus.machine import Entry, PeerLost, Send, SnapshotInstalled
-from agreed.consensus.members import Members
+from agreed.consensus.machine import Entry, Machine, PeerLost, Send, SnapshotInstalled
 from agreed.consensus.multipaxos.config import MultiPaxosConfig
 from agreed.consensus.multipaxos.invariants import (
     ClusterInvariants,
@@ -24,6 +23,8 @@ Factory = Callable[..., MultiPaxos]
 
 
 class World(world.World[Node]):
+    node_type = Node
+
     def __init__(
         self,
         seed: int,
@@ -36,15 +37,12 @@ class World(world.World[Node]):
         self.cluster = ClusterInvariants()
         super().__init__(seed, size, weather)
 
-    def node(self, name: str, identity: int, members: Members) -> Node:
-        return Node(name, identity, members)
-
     def start(self, node: Node) -> None:
         if node.disk.mark is not None:
             node.disk.start_after(node.disk.mark)
         super().start(node)
 
-    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> MultiPaxos:
+    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Machine:
         disk = node.disk
         return self.factory(
             node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now, node.identity

@@ -9,16 +9,10 @@ from collections.abc import Callable
 from agreed.consensus.machine import (
     Ballot,
     Effects,
-    Entry,
-    EntryKind,
-    Event,
-    Received,
-    Saved,
-    TimePassed,
 )
 from agreed.consensus.members import Members
 from agreed.consensus.raft.config import RaftConfig
-from agreed.consensus.raft.invariants import check, check_step, view
+from agreed.consensus.raft.invariants import View, check, check_step, view
 from agreed.consensus.raft.leader import Leader
 from agreed.consensus.raft.messages import (
     AppendEntries,
@@ -26,24 +20,17 @@ from agreed.consensus.raft.messages import (
     RequestVoteReply,
 )
 from agreed.consensus.raft.raft import Raft
-from tests.consensus.raft.stage import OrderedDice, members_of
+from tests.consensus import lone
+from tests.consensus.lone import Rules, entries, members_of
+from tests.consensus.stage import OrderedDice
 
 Factory = type[Raft]
 Rule = Callable[[Factory], None]
-RULES: list[tuple[Rule, tuple[Factory, ...]]] = []
+RULES: Rules[Factory] = Rules()
+rule = RULES.rule
 
 
-def rule(*killing: Factory) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.append((function, killing))
-        return function
-
-    return register
-
-
-class Lone:
-    """One machine, spoken to directly; its disk answers when told to."""
-
+class Lone(lone.Lone[Raft]):
     def __init__(
         self,
         factory: Factory,
@@ -55,61 +42,26 @@ class Lone:
         members: Members | None = None,
         **knobs: object,
     ) -> None:
-        names = tuple(f"n{i}" for i in range(1, size + 1))
-        self.factory, self.name, self.now = factory, name, 0
-        self.members = members if members is not None else members_of(*names)
+        self.factory = factory
         self.config = RaftConfig(**knobs)  # type: ignore[arg-type]
-        self.ballot, self.log = Ballot(term, None), entries(log)
-        self.pending: list[int] = []
-        self.saves: dict[int, Effects] = {}
-        self.start()
+        super().__init__(name, members or members_of(size), Ballot(term, None), entries(log))
 
-    def start(self) -> None:
+    @property
+    def raft(self) -> Raft:
+        return self.machine
+
+    def make(self) -> Raft:
         dice = OrderedDice(int(self.name[1:]))
-        self.raft = self.factory(
+        return self.factory(
             self.name, self.members, self.ballot, None, self.log, self.config, dice, self.now
         )
 
-    def do(self, *events: Event) -> Effects:
-        before = view(self.raft)
-        for event in events:
-            self.raft.step(event)
-        effects = self.raft.take()
-        check(self.raft)
-        check_step(before, self.raft)
-        if effects.save is not None:
-            self.pending.append(effects.save.serial)
-            self.saves[effects.save.serial] = effects
-        return effects
+    def view(self) -> View:
+        return view(self.machine)
 
-    def hear(self, source: str, message: object) -> Effects:
-        return self.do(Received(source, message))
-
-    def saved(self) -> Effects:
-        """The disk is done with everything."""
-        sends = Effects()
-        while self.pending:
-            serial = self.pending.pop(0)
-            save = self.saves[serial].save
-            assert save is not None
-            self.ballot = save.ballot
-            if save.entries:
-                self.log = [e for e in self.log if e.index < save.entries[0].index] + save.entries
-            effects = self.do(Saved(serial))
-            sends.send += effects.send
-            sends.commit += effects.commit
-            sends.reads += effects.reads
-            sends.answers += effects.answers
-        return sends
-
-    def restart(self) -> None:
-        """Crash: what was not saved is gone."""
-        self.pending.clear()
-        self.start()
-
-    def time(self, passed_ms: int) -> Effects:
-        self.now += passed_ms
-        return self.do(TimePassed(self.now))
+    def check(self, before: View, effects: Effects) -> None:
+        check(self.machine)
+        check_step(before, self.machine)
 
     def elected(self) -> Lone:
         """It leads, and all others have said yes."""
@@ -144,19 +96,9 @@ class Lone:
         return self.hear(source, AppendEntriesReply(self.raft.term, number, index))
 
 
-def entries(text: str) -> list[Entry]:
-    """`"1@1 2@1"` -> two entries, whose payloads tell them apart."""
-    pairs = [tuple(map(int, word.split("@"))) for word in text.split()]
-    return [Entry(index, term, EntryKind.PAYLOAD, f"{index}@{term}".encode()) for index, term in pairs]
-
-
 def append(term: int, prev: str, text: str = "", commit: int = 0, round_number: int = 1) -> AppendEntries:
     (prev_entry,) = entries(prev)
     return AppendEntries(term, prev_entry.index, prev_entry.term, commit, round_number, entries(text))
-
-
-def told(effects: Effects, kind: type) -> list[object]:
-    return [send.message for send in effects.send if isinstance(send.message, kind)]
 
 
 def log_of(lone: Lone) -> str:

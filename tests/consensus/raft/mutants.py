@@ -23,6 +23,7 @@ from agreed.consensus.raft.messages import (
 )
 from agreed.consensus.raft.raft import Raft
 from agreed.types import Index, NodeId, Term
+from tests.consensus.weak_quorum import WeakQuorum
 
 # --- votes ------------------------------------------------------------------------------------------------
 
@@ -99,17 +100,8 @@ class CountsAVoteTwice(Raft):
     candidate_role = Counting
 
 
-class HalfIsEnough(Raft):
+class HalfIsEnough(WeakQuorum, Raft):
     """R15: half of the voters are not a majority."""
-
-    @property  # type: ignore[override]
-    def quorum(self) -> Quorum:
-        return self._weak
-
-    @quorum.setter
-    def quorum(self, quorum: Quorum) -> None:
-        quorum._need = max(1, len(quorum.voters) // 2)
-        self._weak = quorum
 
 
 # --- the log ----------------------------------------------------------------------------------------------
@@ -300,7 +292,7 @@ class ReadsBeforeItCommits(Raft):
 
     class Hasty(Leader):
         def on_read_requested(self, ticket: int) -> None:
-            self.reads.request(None, ticket, ready=True)
+            self.reads.ask(None, ticket, ready=True)
 
         def on_flush(self) -> None:
             if self.reads.begin_round(ready=True):
@@ -345,31 +337,19 @@ class AnswersTwice(Raft):
 # --- members ----------------------------------------------------------------------------------------------
 
 
-class CountsOnlyTheNewSet(Raft):
+class CountsOnlyTheNewSet(WeakQuorum, Raft):
     """R30: in a joint set the old majority is needed too (§6)."""
 
-    @property  # type: ignore[override]
-    def quorum(self) -> Quorum:
-        return self._weak
-
-    @quorum.setter
-    def quorum(self, quorum: Quorum) -> None:
+    def weaken(self, quorum: Quorum) -> None:
         quorum._joint = False
-        self._weak = quorum
 
 
-class CountsOnlyTheOldSet(CountsOnlyTheNewSet):
+class CountsOnlyTheOldSet(WeakQuorum, Raft):
     """R30: in a joint set the new majority is needed too (§6)."""
 
-    @property
-    def quorum(self) -> Quorum:
-        return self._weak
-
-    @quorum.setter
-    def quorum(self, quorum: Quorum) -> None:
+    def weaken(self, quorum: Quorum) -> None:
         if quorum.outgoing:
             quorum.voters, quorum._need = quorum.outgoing, quorum._outgoing_need
-        self._weak = quorum
 
 
 class ChangesTwiceAtOnce(Raft):
@@ -441,6 +421,13 @@ class BlamesOthersForItsPause(Raft):
             pass
 
     leader_role = Blaming
+
+
+class TakesItsDeafnessForSilence(Raft):
+    """Who did something else cannot say that the leader was silent."""
+
+    def _on_deafness(self) -> None:
+        pass
 
 
 class KeepsItsLease(Raft):

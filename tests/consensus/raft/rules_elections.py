@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from agreed.consensus.machine import (
     Proposed,
+    TimePassed,
     TransferRequested,
 )
 from agreed.consensus.raft.messages import (
@@ -11,8 +12,9 @@ from agreed.consensus.raft.messages import (
     RequestVoteReply,
     TimeoutNow,
 )
+from tests.consensus.lone import told
 from tests.consensus.raft import mutants
-from tests.consensus.raft.lone import Factory, Lone, append, log_of, rule, told
+from tests.consensus.raft.lone import Factory, Lone, append, log_of, rule
 
 # --- §5.1 terms -------------------------------------------------------------------------------------------
 
@@ -202,3 +204,17 @@ def a_pause_of_our_own_is_not_the_silence_of_others(factory: Factory) -> None:
     assert lone.raft.role.name == "candidate"
 
 
+@rule(mutants.TakesItsDeafnessForSilence)
+def who_has_not_listened_for_long_counts_anew(factory: Factory) -> None:
+    """All nodes have a long command to do, and the leader is not done with it yet."""
+    for deaf, is_candidate in ((0.9, False), (0.3, True)):
+        lone = Lone(factory, term=1, log="1@1")
+        lone.hear("n1", append(1, "1@1"))
+        lone.time(1)
+        timeout_ms = lone.raft.config.election_timeout_ms[0]
+        lone.now += timeout_ms - 10
+        lone.do(TimePassed(lone.now, int(deaf * timeout_ms)))
+        lone.time(20)
+        assert (lone.raft.role.name == "candidate") == is_candidate
+        lone.time(timeout_ms)
+        assert lone.raft.role.name == "candidate"

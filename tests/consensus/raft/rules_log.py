@@ -14,8 +14,9 @@ from agreed.consensus.raft.messages import (
     RequestVote,
     RequestVoteReply,
 )
+from tests.consensus.lone import entries, told
 from tests.consensus.raft import mutants
-from tests.consensus.raft.lone import Factory, Lone, append, entries, log_of, rule, told
+from tests.consensus.raft.lone import Factory, Lone, append, log_of, rule
 
 # --- §5.3 the log -----------------------------------------------------------------------------------------
 

@@ -10,9 +10,10 @@ from agreed.consensus.raft.messages import (
     RequestVote,
     RequestVoteReply,
 )
+from tests.consensus.lone import told
 from tests.consensus.raft import mutants
-from tests.consensus.raft.lone import Factory, Lone, append, rule, told
-from tests.consensus.raft.stage import member, members_of
+from tests.consensus.raft.lone import Factory, Lone, append, rule
+from tests.consensus.stage import member, members_of
 
 # --- §6 members -------------------------------------------------------------------------------------------
 

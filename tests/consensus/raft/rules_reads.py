@@ -12,8 +12,9 @@ from agreed.consensus.raft.messages import (
     RequestVote,
     RequestVoteReply,
 )
+from tests.consensus.lone import told
 from tests.consensus.raft import mutants
-from tests.consensus.raft.lone import Factory, Lone, append, rule, told
+from tests.consensus.raft.lone import Factory, Lone, append, rule
 
 # --- §8, thesis 6.4: reads --------------------------------------------------------------------------------
 

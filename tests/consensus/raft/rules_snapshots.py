@@ -11,7 +11,7 @@ from agreed.consensus.raft.messages import (
 )
 from tests.consensus.raft import mutants
 from tests.consensus.raft.lone import Factory, Lone, append, rule
-from tests.consensus.raft.stage import members_of
+from tests.consensus.stage import members_of
 
 # --- §7 snapshots -----------------------------------------------------------------------------------------
 

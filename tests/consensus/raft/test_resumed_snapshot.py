@@ -7,7 +7,7 @@ from agreed.consensus.members import Members
 from agreed.consensus.raft.config import RaftConfig
 from agreed.consensus.raft.messages import InstallSnapshot, InstallSnapshotReply
 from agreed.consensus.raft.raft import Raft
-from tests.consensus.raft.stage import OrderedDice, member
+from tests.consensus.stage import OrderedDice, member
 
 MEMBERS = Members((member("n1"), member("n2"), member("n3")))
 

@@ -6,7 +6,6 @@ import msgspec
 import pytest
 
 from agreed.consensus.contract import ContractBroken
-from agreed.consensus.machine import Save, Saved
 from agreed.consensus.raft.invariants import InvariantBroken
 from agreed.consensus.raft.raft import Raft
 from agreed.errors import CorruptData
@@ -14,6 +13,7 @@ from tests.consensus.nodes import Disk
 from tests.consensus.raft import mutants
 from tests.consensus.raft.nodes import CONFIG, Node
 from tests.consensus.raft.world import World
+from tests.consensus.world import LyingDisks
 
 SEEDS = 160
 CHUNKS = 4
@@ -53,16 +53,8 @@ def test_a_storm_finds_who_breaks_a_rule(mutant: type[Raft], first: int) -> None
             play(seed, mutant)
 
 
-class LyingDiskWorld(World):
-    """Its disks say that something is saved as soon as they hear of it."""
-
-    def save(self, node: Node, save: Save) -> None:
-        super().save(node, save)
-        node.queue.append((0, save))
-        self.later(0, node, lambda: self.turn(node, Saved(save.serial)))
-
-    def saved(self, node: Node, save: Save) -> None:
-        node.disk.write(save)
+class LyingDiskWorld(LyingDisks[Node], World):
+    pass
 
 
 def test_a_disk_that_lies_is_found_out() -> None:

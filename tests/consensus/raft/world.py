@@ -26,13 +26,15 @@ from agreed.consensus.raft.config import RaftConfig
 from agreed.consensus.raft.invariants import ClusterInvariants, InvariantBroken, check, check_step, view
 from agreed.consensus.raft.raft import Raft
 from tests.consensus import world
-from tests.consensus.nodes import Disk, SeededDice, Weather
+from tests.consensus.nodes import Disk, Weather
 from tests.consensus.raft.nodes import CONFIG, Node
 
 Factory = Callable[..., Raft]
 
 
 class World(world.World[Node]):
+    node_type = Node
+
     def __init__(
         self,
         seed: int,
@@ -47,15 +49,6 @@ class World(world.World[Node]):
         self.ghosts: dict[tuple[str, int], Disk] = {}
         """Lost disks: what was agreed before the loss was agreed with them."""
         super().__init__(seed, size, weather)
-
-    def node(self, name: str, identity: int, members: Members) -> Node:
-        return Node(name, identity, members)
-
-    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Raft:
-        disk = node.disk
-        return self.factory(
-            node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now
-        )
 
     # --- what must be true ---
 

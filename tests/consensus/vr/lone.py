@@ -7,28 +7,20 @@ leads 1, 4, 7, and n3 leads 2, 5, 8.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
-from agreed.consensus.machine import Ballot, Effects, Entry, EntryKind, Event, Received, Saved, TimePassed
-from agreed.consensus.members import Member, Members
+from agreed.consensus.machine import Ballot, Effects
 from agreed.consensus.vr.config import VrConfig
-from agreed.consensus.vr.invariants import check, check_step, view
+from agreed.consensus.vr.invariants import View, check, check_step, view
 from agreed.consensus.vr.messages import DoViewChange, Prepare, PrepareOk, StartViewChange
 from agreed.consensus.vr.primary import Primary
 from agreed.consensus.vr.viewstamped import Viewstamped
+from tests.consensus import lone
+from tests.consensus.lone import Rules, entries, members_of
 
 Factory = type[Viewstamped]
 Rule = Callable[[Factory], None]
-RULES: list[tuple[Rule, tuple[Factory, ...]]] = []
-Kind = TypeVar("Kind")
-
-
-def rule(*killing: Factory) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.append((function, killing))
-        return function
-
-    return register
+RULES: Rules[Factory] = Rules()
+rule = RULES.rule
 
 
 class Dice:
@@ -42,13 +34,7 @@ class Dice:
         return min(high, low + self._next)
 
 
-def members_of(size: int) -> Members:
-    return Members(tuple(Member(f"n{i}", i, f"n{i}:1") for i in range(1, size + 1)))
-
-
-class Lone:
-    """One machine, spoken to directly; its disk answers when told to."""
-
+class Lone(lone.Lone[Viewstamped]):
     def __init__(
         self,
         factory: Factory,
@@ -60,60 +46,27 @@ class Lone:
         log: str = "",
         **knobs: object,
     ) -> None:
-        self.factory, self.name, self.now = factory, name, 0
-        self.members = members_of(size)
+        self.factory = factory
         self.config = VrConfig(**knobs)  # type: ignore[arg-type]
-        self.ballot = Ballot(view, None, view if settled is None else settled)
-        self.log = entries(log)
-        self.pending: list[int] = []
-        self.saves: dict[int, Effects] = {}
         self.dice = Dice()
-        self.start()
+        ballot = Ballot(view, None, view if settled is None else settled)
+        super().__init__(name, members_of(size), ballot, entries(log))
 
-    def start(self) -> None:
-        self.vr = self.factory(
+    @property
+    def vr(self) -> Viewstamped:
+        return self.machine
+
+    def make(self) -> Viewstamped:
+        return self.factory(
             self.name, self.members, self.ballot, None, self.log, self.config, self.dice, self.now
         )
 
-    def do(self, *events: Event) -> Effects:
-        before = view(self.vr)
-        for event in events:
-            self.vr.step(event)
-        effects = self.vr.take()
-        check(self.vr)
-        check_step(before, self.vr)
-        if effects.save is not None:
-            self.pending.append(effects.save.serial)
-            self.saves[effects.save.serial] = effects
-        return effects
+    def view(self) -> View:
+        return view(self.machine)
 
-    def hear(self, source: str, *messages: object) -> Effects:
-        return self.do(*(Received(source, message) for message in messages))
-
-    def saved(self) -> Effects:
-        """The disk is done with everything."""
-        told = Effects()
-        while self.pending:
-            serial = self.pending.pop(0)
-            save = self.saves[serial].save
-            assert save is not None
-            self.ballot = save.ballot
-            if save.entries:
-                self.log = [e for e in self.log if e.index < save.entries[0].index] + save.entries
-            effects = self.do(Saved(serial))
-            told.send += effects.send
-            told.commit += effects.commit
-            told.reads += effects.reads
-        return told
-
-    def restart(self) -> None:
-        """Crash: what was not saved is gone."""
-        self.pending.clear()
-        self.start()
-
-    def time(self, passed_ms: int) -> Effects:
-        self.now += passed_ms
-        return self.do(TimePassed(self.now))
+    def check(self, before: View, effects: Effects) -> None:
+        check(self.machine)
+        check_step(before, self.machine)
 
     def leaves_for(self, view: int, companion: str) -> Effects:
         """Nobody is heard, and another one wants that view too."""
@@ -144,12 +97,6 @@ class Lone:
         return self.hear(source, PrepareOk(self.vr.view, self.primary.reads.round, match, joined))
 
 
-def entries(text: str) -> list[Entry]:
-    """`"1@1 2@1"` -> two entries, whose payloads tell them apart."""
-    pairs = [tuple(map(int, word.split("@"))) for word in text.split()]
-    return [Entry(index, term, EntryKind.PAYLOAD, f"{index}@{term}".encode()) for index, term in pairs]
-
-
 def prepare(view: int, text: str, commit: int = 0, round_number: int = 1) -> Prepare:
     return Prepare(view, commit, round_number, entries(text))
 
@@ -164,10 +111,6 @@ def do_view_change(
     return DoViewChange(
         view, settled, last.index, last.term, commit, commit_term, listed[commit:][:carried]
     )
-
-
-def told(effects: Effects, kind: type[Kind]) -> list[Kind]:
-    return [send.message for send in effects.send if isinstance(send.message, kind)]
 
 
 def log_of(lone: Lone) -> str:

@@ -23,18 +23,9 @@ from agreed.consensus.vr.messages import (
     StartView,
     StartViewChange,
 )
+from tests.consensus.lone import entries, members_of, told
 from tests.consensus.vr import mutants
-from tests.consensus.vr.lone import (
-    Factory,
-    Lone,
-    do_view_change,
-    entries,
-    log_of,
-    members_of,
-    prepare,
-    rule,
-    told,
-)
+from tests.consensus.vr.lone import Factory, Lone, do_view_change, log_of, prepare, rule
 
 # --- 4.1 the normal case ----------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from agreed.consensus.vr.messages import (
     RecoveryResponse,
     StartViewChange,
 )
+from tests.consensus.lone import told
 from tests.consensus.vr import mutants
-from tests.consensus.vr.lone import Factory, Lone, log_of, prepare, rule, told
+from tests.consensus.vr.lone import Factory, Lone, log_of, prepare, rule
 
 
 def lost(factory: Factory, name: str = "n1") -> Lone:

@@ -19,8 +19,9 @@ from agreed.consensus.vr.messages import (
     SnapshotPiece,
     StartView,
 )
+from tests.consensus.lone import entries, members_of, told
 from tests.consensus.vr import mutants
-from tests.consensus.vr.lone import Factory, Lone, do_view_change, entries, log_of, members_of, rule, told
+from tests.consensus.vr.lone import Factory, Lone, do_view_change, log_of, rule
 
 THREE = members_of(3)
 
@@ -162,3 +163,14 @@ def a_do_view_change_carries_what_is_not_known_to_be_agreed(factory: Factory) ->
     lone.leaves_for(2, "n2")
     (message,) = told(lone.saved(), DoViewChange)
     assert (message.last_index, message.commit, message.entries) == (3, 2, entries("3@1"))
+
+
+@rule()
+def a_do_view_change_that_the_disk_held_back_is_not_said_once_the_view_has_begun(factory: Factory) -> None:
+    """It says that our log ends with 3, and when it leaves the disk holds the new primary's log."""
+    lone = Lone(factory, view=1, log="1@1 2@1 3@1")
+    lone.do(PeerLost("n2"))
+    assert told(lone.leaves_for(2, "n2"), DoViewChange) == []
+    lone.hear("n3", StartView(2, 2, 1, 1, 0, 1, entries("2@2")))
+    assert told(lone.saved(), DoViewChange) == []
+    assert log_of(lone) == "1@1 2@2"

@@ -1,4 +1,5 @@
-"""Knobs that contradict each other are refused before anything starts."""
+"""The knobs of this protocol alone (the others: `tests/consensus/test_config.py`)."""
+
 from __future__ import annotations
 
 import pytest
@@ -7,21 +8,6 @@ from agreed.consensus.vr.config import VrConfig
 from agreed.errors import ConfigurationError
 
 
-@pytest.mark.parametrize(
-    ("knobs", "words"),
-    [
-        ({"heartbeat_ms": 0}, "heartbeat_ms"),
-        ({"heartbeat_ms": 500}, "election timeout"),
-        ({"election_timeout_ms": (900, 500)}, "election timeout"),
-        ({"leader_loss_delay_ms": (50, 20)}, "leader_loss_delay_ms"),
-        ({"leader_loss_delay_ms": (50, 2000)}, "leader_loss_delay_ms"),
-        ({"window_messages": 0}, "window_messages"),
-        ({"max_append_bytes": 0}, "max_append_bytes"),
-        ({"tail_entries": -1}, "tail_entries"),
-        ({"commit_notice_ms": -1}, "commit_notice_ms"),
-        ({"founding": True}, "recovery_without_disk"),
-    ],
-)
-def test_a_contradiction_is_refused_in_words(knobs: dict[str, object], words: str) -> None:
-    with pytest.raises(ConfigurationError, match=words):
-        VrConfig(**knobs)  # type: ignore[arg-type]
+def test_a_cluster_is_founded_only_where_memory_is_all_there_is() -> None:
+    with pytest.raises(ConfigurationError, match="recovery_without_disk"):
+        VrConfig(founding=True)

@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from agreed.consensus.machine import Entry, Event, Save
-from agreed.consensus.members import Members
+from agreed.consensus.machine import Entry, Event, Machine, Save
 from agreed.consensus.vr.config import VrConfig
 from agreed.consensus.vr.invariants import ClusterInvariants, InvariantBroken, View, check, check_step, view
 from agreed.consensus.vr.recovering import Recovering
@@ -41,6 +40,8 @@ class Node(nodes.Node):
 
 
 class World(world.World[Node]):
+    node_type = Node
+
     def __init__(
         self,
         seed: int,
@@ -52,15 +53,6 @@ class World(world.World[Node]):
         self.factory, self.config = factory, config
         self.cluster = ClusterInvariants()
         super().__init__(seed, size, weather)
-
-    def node(self, name: str, identity: int, members: Members) -> Node:
-        return Node(name, identity, members)
-
-    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Viewstamped:
-        disk = node.disk
-        return self.factory(
-            node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now
-        )
 
     def view(self, node: Node) -> View:
         return view(node.vr)
@@ -95,7 +87,7 @@ class DisklessWorld(World):
         super().__init__(seed, size, factory, weather, config)
         self.begun = True
 
-    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Viewstamped:
+    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Machine:
         config = msgspec.structs.replace(self.config, founding=not self.begun)
         return self.factory(
             node.name, node.members, node.disk.ballot, None, entries, config, dice, now

@@ -6,24 +6,16 @@ named beside it.  `test_paper.py` tries them all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from agreed.consensus.machine import (
     Ballot,
     Effects,
-    Entry,
-    EntryKind,
-    Event,
     PeerLost,
-    Received,
-    Saved,
     SnapshotMark,
-    TimePassed,
 )
-from agreed.consensus.members import Member, Members
 from agreed.consensus.zab.config import ZabConfig
 from agreed.consensus.zab.following import Following
-from agreed.consensus.zab.invariants import check, check_step, view
+from agreed.consensus.zab.invariants import View, check, check_step, view
 from agreed.consensus.zab.leading import Leading
 from agreed.consensus.zab.looking import Looking
 from agreed.consensus.zab.messages import (
@@ -40,39 +32,16 @@ from agreed.consensus.zab.messages import (
 )
 from agreed.consensus.zab.synchronization import history_of
 from agreed.consensus.zab.zab import Zab
+from tests.consensus import lone
+from tests.consensus.lone import LowDice, Rules, entries, members_of
 
 Factory = type[Zab]
 Rule = Callable[[Factory], None]
-RULES: list[tuple[Rule, tuple[Factory, ...]]] = []
-Message = TypeVar("Message")
+RULES: Rules[Factory] = Rules()
+rule = RULES.rule
 
 
-def rule(*killing: Factory) -> Callable[[Rule], Rule]:
-    def register(function: Rule) -> Rule:
-        RULES.append((function, killing))
-        return function
-
-    return register
-
-
-class LowDice:
-    def between(self, low: int, high: int) -> int:
-        return low
-
-
-def members_of(size: int) -> Members:
-    return Members(tuple(Member(f"n{number}", number, f"n{number}:1") for number in range(1, size + 1)))
-
-
-def entries(text: str) -> list[Entry]:
-    """`"1@1 2@1"` -> two entries (index@epoch), whose payloads tell them apart."""
-    pairs = [tuple(map(int, word.split("@"))) for word in text.split()]
-    return [Entry(index, epoch, EntryKind.PAYLOAD, f"{index}@{epoch}".encode()) for index, epoch in pairs]
-
-
-class Lone:
-    """One machine, spoken to directly; its disk answers when told to."""
-
+class Lone(lone.Lone[Zab]):
     def __init__(
         self,
         factory: Factory,
@@ -85,61 +54,33 @@ class Lone:
         log: str = "",
         **knobs: object,
     ) -> None:
-        self.factory, self.name, self.now = factory, name, 0
-        self.members = members_of(size)
-        self.others = [member.name for member in self.members.voters if member.name != name]
+        self.factory = factory
         self.config = ZabConfig(**knobs)  # type: ignore[arg-type]
-        self.ballot, self.log = Ballot(epoch, vote, epoch if settled is None else settled), entries(log)
         self.mark: SnapshotMark | None = None
-        self.pending: list[int] = []
-        self.saves: dict[int, Effects] = {}
-        self.start()
+        members = members_of(size)
+        self.others = [member.name for member in members.voters if member.name != name]
+        ballot = Ballot(epoch, vote, epoch if settled is None else settled)
+        super().__init__(name, members, ballot, entries(log))
 
-    def start(self) -> None:
-        self.zab = self.factory(
+    @property
+    def zab(self) -> Zab:
+        return self.machine
+
+    def make(self) -> Zab:
+        return self.factory(
             self.name, self.members, self.ballot, self.mark, self.log, self.config, LowDice(), self.now
         )
+
+    def start(self) -> None:
+        super().start()
         self.time(0)
 
-    def do(self, *events: Event) -> Effects:
-        before = view(self.zab)
-        for event in events:
-            self.zab.step(event)
-        effects = self.zab.take()
-        check(self.zab)
-        check_step(before, self.zab)
-        if effects.save is not None:
-            self.pending.append(effects.save.serial)
-            self.saves[effects.save.serial] = effects
-        return effects
+    def view(self) -> View:
+        return view(self.machine)
 
-    def hear(self, source: str, *messages: object) -> Effects:
-        return self.do(*(Received(source, message) for message in messages))
-
-    def saved(self) -> Effects:
-        """The disk is done with everything."""
-        told = Effects()
-        while self.pending:
-            serial = self.pending.pop(0)
-            save = self.saves[serial].save
-            assert save is not None
-            self.ballot = save.ballot
-            if save.entries:
-                self.log = [e for e in self.log if e.index < save.entries[0].index] + save.entries
-            effects = self.do(Saved(serial))
-            told.send += effects.send
-            told.commit += effects.commit
-            told.reads += effects.reads
-        return told
-
-    def restart(self) -> None:
-        """Crash: what was not saved is gone."""
-        self.pending.clear()
-        self.start()
-
-    def time(self, passed_ms: int) -> Effects:
-        self.now += passed_ms
-        return self.do(TimePassed(self.now))
+    def check(self, before: View, effects: Effects) -> None:
+        check(self.machine)
+        check_step(before, self.machine)
 
     # --- the way to a role ---
 
@@ -219,14 +160,6 @@ def diff(epoch: int, prev: str, text: str, *, truncate: bool = False) -> Diff:
 
 def proposal(epoch: int, prev: int, text: str, commit: int = 0) -> Proposal:
     return Proposal(epoch, prev, commit, entries(text))
-
-
-def told(effects: Effects, kind: type[Message], target: str | None = None) -> list[Message]:
-    return [
-        send.message
-        for send in effects.send
-        if isinstance(send.message, kind) and target in (None, send.target)
-    ]
 
 
 def log_of(lone: Lone) -> str:

@@ -15,6 +15,7 @@ CONFIG = ZabConfig(
     window_bytes=300,
     tail_entries=3,
     tail_bytes=300,
+    spare_delay_ms=3,
     read_timeout_ms=100,
 )
 

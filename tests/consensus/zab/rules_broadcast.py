@@ -1,7 +1,15 @@
 """Broadcast, reads and handing over: what an established epoch does.  See `lone.py` for what a rule is."""
 from __future__ import annotations
 
-from agreed.consensus.machine import PeerLost, Proposed, ReadReady, ReadRequested, Send, TransferRequested
+from agreed.consensus.machine import (
+    Effects,
+    PeerLost,
+    Proposed,
+    ReadReady,
+    ReadRequested,
+    Send,
+    TransferRequested,
+)
 from agreed.consensus.zab.looking import Looking
 from agreed.consensus.zab.messages import (
     Ack,
@@ -18,8 +26,14 @@ from agreed.consensus.zab.messages import (
     ReadIndexReply,
     Vote,
 )
+from tests.consensus.lone import entries, told
 from tests.consensus.zab import mutants
-from tests.consensus.zab.lone import Factory, Lone, diff, entries, log_of, proposal, rule, told
+from tests.consensus.zab.lone import Factory, Lone, diff, log_of, proposal, rule
+
+
+def proposed_to(effects: Effects) -> list[str]:
+    return [send.target for send in effects.send if isinstance(send.message, Proposal)]
+
 
 # --- broadcast --------------------------------------------------------------------------------------------
 
@@ -67,6 +81,28 @@ def a_gap_is_asked_for_and_nothing_is_taken_behind_it(factory: Factory) -> None:
     assert log_of(lone) == "1@1"
     lone.time(100)
     assert told(lone.hear("n1", Ping(1, 9, 3, 0, True)), Ask) == [Ask(1, 1)], "a ping tells what was sent"
+
+
+@rule()
+def a_quorum_is_sent_proposals_at_once_and_the_others_a_little_later(factory: Factory) -> None:
+    lone = Lone(factory, spare_delay_ms=4).established()
+    lone.accepted_by("n3")
+    lone.hear("n3", AckNewLeader(lone.zab.term, lone.zab.last_index))
+    assert lone.leading.broadcast.learners["n3"].ready
+    assert proposed_to(lone.do(Proposed(b"x"))) == ["n1"]
+    lone.time(3)
+    assert proposed_to(lone.do(Proposed(b"y"))) == ["n1"]
+    assert lone.zab.wake == lone.now + 1
+    (late,) = told(lone.time(1), Proposal)
+    assert [entry.payload for entry in late.entries] == [b"x", b"y"]
+
+
+@rule()
+def a_learner_whose_clients_wait_is_sent_their_proposal_at_once(factory: Factory) -> None:
+    lone = Lone(factory, spare_delay_ms=4).established()
+    lone.accepted_by("n3")
+    lone.hear("n3", AckNewLeader(lone.zab.term, lone.zab.last_index))
+    assert proposed_to(lone.do(Proposed(b"x", waiting=("n3",)))) == ["n1", "n3"]
 
 
 @rule()

@@ -16,8 +16,9 @@ from agreed.consensus.zab.messages import (
     Vote,
 )
 from agreed.consensus.zab.zab import STATIC_MEMBERS
+from tests.consensus.lone import told
 from tests.consensus.zab import mutants
-from tests.consensus.zab.lone import Factory, Lone, rule, told
+from tests.consensus.zab.lone import Factory, Lone, rule
 
 # --- leader election --------------------------------------------------------------------------------------
 
@@ -71,6 +72,35 @@ def who_has_a_more_recent_history_does_not_follow_who_is_not_established(factory
     assert isinstance(lone.zab.role, Looking)
     lone.hear("n1", Notification(2, 1, Phase.ESTABLISHED, vote))
     assert isinstance(lone.zab.role, Following), "but who is has a quorum without us"
+
+
+@rule(mutants.ElectsTheDeaf)
+def who_did_not_answer_is_not_elected_again_at_once(factory: Factory) -> None:
+    """A node that hears nobody votes for itself, with the most recent history."""
+    lone = Lone(factory, epoch=1, log="1@1")
+    deaf = Vote(1, 1, 2, False, "n3")
+    lone.hear("n3", Notification(1, 1, Phase.LOOKING, deaf))
+    lone.time(lone.config.finalize_wait_ms)
+    assert lone.following.source == "n3"
+    lone.hear("n3", Notification(1, 2, Phase.LOOKING, deaf))
+    lone.time(lone.config.finalize_wait_ms)
+    assert isinstance(lone.zab.role, Looking)
+    lone.hear("n1", Notification(1, 2, Phase.LOOKING, lone.zab.own_vote()))
+    lone.time(lone.config.finalize_wait_ms)
+    assert isinstance(lone.zab.role, Leading), "n1 and we are a quorum"
+
+
+@rule()
+def who_did_not_answer_once_may_be_elected_later(factory: Factory) -> None:
+    lone = Lone(factory, epoch=1, log="1@1")
+    only = Vote(1, 1, 2, False, "n3")
+    lone.hear("n3", Notification(1, 1, Phase.LOOKING, only))
+    lone.time(lone.config.finalize_wait_ms)
+    lone.hear("n3", Notification(1, 2, Phase.LOOKING, only))
+    lone.time(lone.config.election_timeout_ms[1])
+    lone.hear("n3", Notification(1, lone.zab.round, Phase.LOOKING, only))
+    lone.time(lone.config.finalize_wait_ms)
+    assert lone.following.source == "n3"
 
 
 @rule()

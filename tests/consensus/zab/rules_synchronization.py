@@ -28,8 +28,9 @@ from agreed.consensus.zab.messages import (
     SnapshotPieceReply,
     UpToDate,
 )
+from tests.consensus.lone import entries, told
 from tests.consensus.zab import mutants
-from tests.consensus.zab.lone import Factory, Lone, diff, entries, log_of, proposal, rule, told
+from tests.consensus.zab.lone import Factory, Lone, diff, log_of, proposal, rule
 
 
 @rule()

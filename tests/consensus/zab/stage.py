@@ -1,16 +1,18 @@
-"""The stage of Raft's scripts with ZABs on it: nothing moves unless it is told to, and everything they do is
-written down, in ZooKeeper's words."""
+"""The stage with ZABs on it, which speak in ZooKeeper's words."""
+
 from __future__ import annotations
+
+from typing import Any
 
 import msgspec
 
-from agreed.consensus.machine import Effects, Entry, EntryKind, Event, SnapshotMark
+from agreed.consensus.machine import Effects, Entry, EntryKind, Save, SnapshotMark
 from agreed.consensus.zab.config import ZabConfig
-from agreed.consensus.zab.invariants import ClusterInvariants, check, check_step, view
+from agreed.consensus.zab.invariants import ClusterInvariants, View, check, check_step, view
 from agreed.consensus.zab.messages import Notification, Vote
 from agreed.consensus.zab.zab import Zab
-from tests.consensus.raft import stage
-from tests.consensus.raft.stage import OrderedDice, StageDisk, members_of
+from tests.consensus import stage
+from tests.consensus.stage import OrderedDice, StageDisk, word
 
 MESSAGES = {
     "FollowerInfo": "FOLLOWERINFO", "LeaderInfo": "LEADERINFO", "AckEpoch": "ACKEPOCH", "Diff": "DIFF",
@@ -27,55 +29,47 @@ WORDS = {"term": "epoch", "settled": "current", "vote": "from"}
 UNTOLD = {"context", "data"}
 
 
-class Stage(stage.Stage):
-    machines: dict[str, Zab]  # type: ignore[assignment]
+class Stage(stage.Stage[Zab]):
+    agrees = "delivers"
 
     def __init__(self, names: tuple[str, ...], config: ZabConfig) -> None:
-        super().__init__((), config)  # type: ignore[arg-type]
-        self.cluster = ClusterInvariants()  # type: ignore[assignment]
-        for name in names:
-            self.add(name, members_of(*names))
+        self.config = config
+        self.cluster = ClusterInvariants()
+        super().__init__(names)
 
-    def start(self, name: str) -> None:
-        disk: StageDisk = self.disks[name]
-        self.clocks.setdefault(name, 0)
-        self.machines[name] = Zab(
-            name, self.members[name], disk.ballot, disk.mark, [disk.log[i] for i in sorted(disk.log)],
-            self.config, OrderedDice(int(name[1:])), self.clocks[name],  # type: ignore[arg-type]
-        )  # fmt: skip
+    def make(self, name: str, disk: StageDisk, entries: list[Entry], dice: OrderedDice, now: int) -> Zab:
+        return Zab(name, self.members[name], disk.ballot, disk.mark, entries, self.config, dice, now)
 
-    def turn(self, name: str, *events: Event) -> Effects:
-        machine = self.machines[name]
-        was, before = machine.standing().role, view(machine)
-        for event in events:
-            machine.step(event)
-            check(machine)
-        effects = machine.take()
+    def view(self, machine: Zab) -> View:
+        return view(machine)
+
+    def check(self, machine: Zab) -> None:
         check(machine)
-        check_step(before, machine)
-        self.cluster.check(machine, self.machines.values())  # type: ignore[arg-type]
-        self.cluster.agreed(machine, effects.commit)  # type: ignore[arg-type]
-        if machine.standing().role != was:
-            self.lines.append(f"{name}: {was} ⇨ {machine.standing().role}")
-        self._perform(name, effects)
-        self.effects[name] = effects
-        return effects
 
-    def _perform(self, name: str, effects: Effects) -> None:
-        first = len(self.lines)
-        sends, effects.send = effects.send, []
-        super()._perform(name, effects)
-        save = effects.save
-        if save is not None:
-            what = "".join(f" {stage.word(entry)}" for entry in save.entries)
-            ballot = save.ballot
-            told = f"{name} saves #{save.serial}{what} accepted={ballot.term} current={ballot.settled}"
-            self.lines[first] = told
-        self.lines[first:] = [line.replace(" agrees ", " delivers ") for line in self.lines[first:]]
-        for send in sends:
-            self.post.append((name, send))
-            self.lines.append(f"{name} → {send.target} {tell(send.message)}")
-        effects.send = sends
+    def check_turn(self, before: View, machine: Zab, effects: Effects) -> None:
+        check_step(before, machine)
+        self.cluster.check(machine, self.machines.values())
+        self.cluster.agreed(machine, effects.commit)
+
+    def role(self, machine: Zab) -> str:
+        return machine.standing().role
+
+    def tell_role(self, machine: Zab) -> str:
+        return self.role(machine)
+
+    def tell_save(self, save: Save) -> str:
+        entries = "".join(f"{word(entry)} " for entry in save.entries)
+        return f"{entries}accepted={save.ballot.term} current={save.ballot.settled}"
+
+    def tell_message(self, message: object) -> str:
+        return tell(message)
+
+    def tell_status(self, machine: Zab) -> str:
+        return (
+            f"{machine.standing().role} accepted={machine.term} current={machine.settled}"
+            f" last={machine.last_index}@{machine.last_term} commit={machine.commit}"
+            f" leader={machine.leader}"
+        )
 
 
 def tell(message: object) -> str:
@@ -94,7 +88,7 @@ def tell(message: object) -> str:
     return " ".join(told)
 
 
-def tell_field(value: object) -> str:
+def tell_field(value: Any) -> str:
     match value:
         case Vote(settled, last_term, last_index, appointed, name):
             how = "appoints" if appointed else "votes for"
@@ -102,7 +96,7 @@ def tell_field(value: object) -> str:
         case SnapshotMark(index, term, _):
             return f"{index}@{term}"
         case [Entry(), *_] as entries:
-            return "[" + " ".join(f"{stage.word(e)}{_content(e)}" for e in entries) + "]"
+            return "[" + " ".join(f"{word(e)}{_content(e)}" for e in entries) + "]"
         case [(int(), int()), *_] as ends:
             return "[" + " ".join(f"{index}@{term}" for term, index in ends) + "]"
     return str(value)

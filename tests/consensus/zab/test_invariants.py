@@ -12,7 +12,8 @@ from agreed.consensus.zab.invariants import ClusterInvariants, InvariantBroken, 
 from agreed.consensus.zab.learner import Learner
 from agreed.consensus.zab.messages import Ack
 from agreed.consensus.zab.zab import Zab
-from tests.consensus.zab.lone import Lone, diff, members_of
+from tests.consensus.lone import members_of
+from tests.consensus.zab.lone import Lone, diff
 
 Wrong = Callable[[Lone], None]
 
@@ -140,6 +141,21 @@ def test_what_is_delivered_was_proposed() -> None:
     cluster.agreed(lone.zab, [lone.zab.log.entry(2)])
     with pytest.raises(InvariantBroken, match="integrity"):
         cluster.agreed(lone.zab, [entry(3, 1)])
+
+
+def test_what_a_primary_proposed_before_it_looked_for_another_was_proposed() -> None:
+    """Found by `agreed simulate --profile zab-disk --seed 8720272`: a node takes all that came in one turn,
+    and in one and the same it began its epoch, with an entry, and left it.  That entry may be agreed."""
+    lone = leading()
+    told, not_told = ClusterInvariants(), ClusterInvariants()
+    told.stepped(lone.zab)
+    begun = lone.zab.log.entry(1)
+    lone.zab.look()
+    for cluster in (told, not_told):
+        cluster.check(lone.zab, ())
+    told.agreed(lone.zab, [begun])
+    with pytest.raises(InvariantBroken, match="integrity"):
+        not_told.agreed(lone.zab, [begun])
 
 
 def test_what_is_delivered_keeps_the_order_of_primaries() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agreed.consensus.machine import Save, Saved
 from agreed.consensus.zab.zab import Zab
 from agreed.errors import CorruptData
+from tests.consensus.world import LyingDisks
 from tests.consensus.zab import mutants
 from tests.consensus.zab.nodes import Node
 from tests.consensus.zab.world import World, rough_weather
@@ -69,16 +69,8 @@ def test_rough_weather_finds_who_breaks_a_rule(mutant: type[Zab], seed: int) -> 
             play_rough(later, mutant)
 
 
-class LyingDiskWorld(World):
-    """Its disks say that something is saved as soon as they hear of it."""
-
-    def save(self, node: Node, save: Save) -> None:
-        super().save(node, save)
-        node.queue.append((0, save))
-        self.later(0, node, lambda: self.turn(node, Saved(save.serial)))
-
-    def saved(self, node: Node, save: Save) -> None:
-        node.disk.write(save)
+class LyingDiskWorld(LyingDisks[Node], World):
+    pass
 
 
 def test_a_disk_that_lies_is_found_out() -> None:

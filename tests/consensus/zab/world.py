@@ -5,12 +5,11 @@ import random
 from collections.abc import Callable
 
 from agreed.consensus.machine import Entry
-from agreed.consensus.members import Members
 from agreed.consensus.zab.config import ZabConfig
 from agreed.consensus.zab.invariants import ClusterInvariants, View, check, check_step, view
 from agreed.consensus.zab.zab import Zab
 from tests.consensus import world
-from tests.consensus.nodes import MISCHIEF, SeededDice, Weather
+from tests.consensus.nodes import MISCHIEF, Weather
 from tests.consensus.zab.nodes import CONFIG, Node
 
 Factory = Callable[..., Zab]
@@ -40,6 +39,8 @@ def rough_weather(seed: int) -> Weather:
 
 
 class World(world.World[Node]):
+    node_type = Node
+
     def __init__(
         self,
         seed: int,
@@ -51,15 +52,6 @@ class World(world.World[Node]):
         self.factory, self.config = factory, config
         self.cluster = ClusterInvariants()
         super().__init__(seed, size, weather)
-
-    def node(self, name: str, identity: int, members: Members) -> Node:
-        return Node(name, identity, members)
-
-    def make(self, node: Node, entries: list[Entry], dice: SeededDice, now: int) -> Zab:
-        disk = node.disk
-        return self.factory(
-            node.name, node.members, disk.ballot, disk.mark, entries, self.config, dice, now
-        )
 
     def view(self, node: Node) -> object:
         return view(node.zab)

@@ -1,77 +1,20 @@
-"""The knobs of Multi-Paxos, their defaults and the reasons for them.
+"""The knobs of Multi-Paxos beside those that every protocol has.
 
-Times are milliseconds of the node's own clock.  What has a name in `RaftConfig` means the same here.  There
-are no leases: every read asks a quorum.
+The low end of `election_timeout_ms` is how long an acceptor tells others that its leader is alive.  Paxos
+itself needs no such thing: anybody may begin phase 1 at any time, but who always does ends nobody's duel.
 """
 from __future__ import annotations
 
-import msgspec
-
-from agreed.errors import ConfigurationError
+from agreed.consensus.config import CommonConfig
 
 
-class MultiPaxosConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MultiPaxosConfig(CommonConfig, frozen=True, kw_only=True):
     """Raises ConfigurationError where the knobs contradict each other."""
-
-    heartbeat_ms: int = 100
-    """How often a leader that has nothing to say says so, and a candidate repeats what was not answered."""
-
-    election_timeout_ms: tuple[int, int] = (500, 1000)
-    """A follower that has heard no leader for a random time of this range campaigns.  The low end is also how
-    long it tells others that its leader is alive, and how long a leader leads without hearing a quorum."""
-
-    leader_loss_delay_ms: tuple[int, int] = (20, 150)
-    """Instead of the election timeout, when the connection to the leader broke; a random wait keeps the
-    survivors from duelling."""
-
-    max_append_bytes: int = 1024 * 1024
-    """One Accept or Promise carries at most this, but always at least one entry."""
-
-    window_messages: int = 64
-    window_bytes: int = 8 * 1024 * 1024
-    """How many Accepts, and how many bytes of them, may be on their way to one follower."""
 
     reordered_entries: int = 1024
     """How many slots beyond the end of its log an acceptor takes a value.  The slots between are written down
     as empty, so that without a bound one late message could fill a disk."""
 
-    tail_entries: int = 4096
-    tail_bytes: int = 16 * 1024 * 1024
-    """How much of what a snapshot contains is kept for followers that lag a little."""
-
-    catching_up_bytes: int = 128 * 1024 * 1024
-    """The same for followers that are being sent a snapshot, or have just got one."""
-
-    commit_notice_ms: int = 2
-    """A commit is told to followers with the next Accept, or after this time where none comes."""
-
-    spare_delay_ms: int = 0
-    """Followers that a quorum can do without are sent values after this time, several at once (thrift.py);
-    0: everybody is sent everything at once."""
-
-    read_timeout_ms: int = 500
-    """A read index that could not be had by then has failed."""
-
     def __post_init__(self) -> None:
-        low, high = self.election_timeout_ms
-        delay_low, delay_high = self.leader_loss_delay_ms
-        if not 0 < self.heartbeat_ms < low <= high:
-            raise ConfigurationError(
-                f"heartbeat_ms ({self.heartbeat_ms}) must be above 0 and below the election timeout "
-                f"({low} to {high} ms), which must be a range"
-            )
-        if not 0 <= delay_low <= delay_high <= high:
-            raise ConfigurationError(
-                f"leader_loss_delay_ms ({delay_low}, {delay_high}) must be a range that ends before the "
-                f"longest election timeout ({high})"
-            )
-        for name in ("max_append_bytes", "window_messages", "window_bytes", "read_timeout_ms"):
-            if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name} must be above 0")
-        never_negative = (
-            "reordered_entries", "tail_entries", "tail_bytes", "catching_up_bytes", "commit_notice_ms",
-            "spare_delay_ms",
-        )  # fmt: skip
-        for name in never_negative:
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} must not be negative")
+        super().__post_init__()
+        self._require_not_negative("reordered_entries")

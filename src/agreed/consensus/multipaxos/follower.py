@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from agreed.consensus.machine import Entry, EntryKind, Send
 from agreed.consensus.multipaxos.messages import Accept, Accepted
-from agreed.consensus.multipaxos.state import LONG_AGO, PaxosState, Role
+from agreed.consensus.multipaxos.state import PaxosState, Role
+from agreed.consensus.protocol_machine import LONG_AGO
 from agreed.types import Instant, NodeId, Term
 
 _PAYLOAD = EntryKind.PAYLOAD

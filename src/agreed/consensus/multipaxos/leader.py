@@ -19,13 +19,19 @@ from __future__ import annotations
 from collections import deque
 
 from agreed.consensus.machine import ChunkLoaded, Entry, EntryKind, Proposed
-from agreed.consensus.multipaxos.messages import Accept, Accepted, InstallSnapshotReply
+from agreed.consensus.multipaxos.messages import (
+    Accept,
+    Accepted,
+    InstallSnapshot,
+    InstallSnapshotReply,
+    TimeoutNow,
+)
 from agreed.consensus.multipaxos.progress import Pace, Progress
 from agreed.consensus.multipaxos.reads import Reads
-from agreed.consensus.multipaxos.sending import OutgoingSnapshots
 from agreed.consensus.multipaxos.state import PaxosState, Role
-from agreed.consensus.multipaxos.thrift import LARGE_BYTES, Thrift
-from agreed.consensus.multipaxos.transfer import Transfer
+from agreed.consensus.sending import OutgoingSnapshots
+from agreed.consensus.thrift import LARGE_BYTES, Thrift
+from agreed.consensus.transfer import Transfer
 from agreed.types import Index, Instant, NodeId
 
 _PAYLOAD = EntryKind.PAYLOAD
@@ -46,8 +52,8 @@ class Leader(Role):
         self.own = self.progress[paxos.me]
         self.followers = [follower for follower in self.progress.values() if follower is not self.own]
         self.reads = Reads(paxos)
-        self.transfer = Transfer(paxos)
-        self.snapshots = OutgoingSnapshots(paxos)
+        self.transfer = Transfer(paxos, TimeoutNow)
+        self.snapshots = OutgoingSnapshots(paxos, InstallSnapshot)
         self.began_at: Index = first
         """The slot of our own first no-op: what phase 1 has told is before it."""
         self._waiting: deque[tuple[Index, NodeId]] = deque()

@@ -26,32 +26,18 @@ run from the last instant it named.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from agreed.consensus.log import size_bytes
 from agreed.consensus.machine import (
     Ballot,
-    ChunkLoaded,
-    ChunkSaved,
     Dice,
     Effects,
     Entry,
-    Event,
     FollowerStanding,
-    MembersChangeRequested,
-    PeerLost,
-    Proposed,
-    ReadRequested,
-    Received,
-    Saved,
-    SnapshotInstalled,
     SnapshotMark,
-    SnapshotRejected,
-    SnapshotTaken,
     Standing,
-    TimePassed,
-    TransferRequested,
 )
 from agreed.consensus.members import Members
 from agreed.consensus.multipaxos.candidate import Candidate, Preparing
@@ -95,6 +81,9 @@ class MultiPaxos(PaxosState):
     candidate_role: ClassVar[type[Candidate]] = Candidate
     preparing_role: ClassVar[type[Preparing]] = Preparing
     leader_role: ClassVar[type[Leader]] = Leader
+    incoming: IncomingSnapshot
+    read_index_reply = ReadIndexReply
+    members_refusal = MEMBERS_ARE_FIXED
 
     def __init__(
         self,
@@ -116,22 +105,7 @@ class MultiPaxos(PaxosState):
         if self.promotable and self.quorum.has({me}):
             # Nobody else can lead, so there is nobody to wait for.
             self.election_deadline = self.wake = now
-        self._events: dict[type, Callable[[Any], None]] = {
-            TimePassed: self._on_time_passed,
-            Received: self._on_received,
-            PeerLost: self._on_peer_lost,
-            Proposed: self._on_proposed,
-            Saved: self._on_saved,
-            ReadRequested: self._on_read_requested,
-            MembersChangeRequested: self._on_members_change_requested,
-            TransferRequested: self._on_transfer_requested,
-            SnapshotTaken: self._on_snapshot_taken,
-            ChunkLoaded: self._on_chunk_loaded,
-            ChunkSaved: self._on_chunk_saved,
-            SnapshotInstalled: self._on_snapshot_installed,
-            SnapshotRejected: self._on_snapshot_rejected,
-        }
-        self._messages: dict[type, Callable[[NodeId, Any], None]] = {
+        self._messages = {
             Canvass: self._on_canvass,
             CanvassReply: self._on_canvass_reply,
             Prepare: self._on_prepare,
@@ -147,10 +121,6 @@ class MultiPaxos(PaxosState):
         }
 
     # --- the machine ---
-
-    def step(self, event: Event) -> None:
-        """Something happened.  Never raises for what a peer or a disk may do."""
-        self._events[type(event)](event)
 
     def take(self) -> Effects:
         """Everything the outside should now do."""
@@ -169,10 +139,6 @@ class MultiPaxos(PaxosState):
         assert term is not None
         assert index <= self.commit
         return SnapshotMark(index, term, self.members)
-
-    @property
-    def last_index(self) -> Index:
-        return self.slots.last_index
 
     @property
     def last_term(self) -> Term:
@@ -201,14 +167,6 @@ class MultiPaxos(PaxosState):
         if not isinstance(was, Follower):
             self.reset_election()
         self._follow(leader)
-
-    def _follow(self, leader: NodeId | None) -> None:
-        if leader != self.leader:
-            self.forwarded.fail_asked()
-            self.leader = leader
-            if leader is not None and not self.promotable:
-                self.election_deadline = self.now + self.election_timeout_ms
-                self.arm(self.election_deadline)
 
     def campaign(self, *, transfer: bool = False) -> None:
         """See whether there is need of a leader, or begin at once where the old one has seen to that."""
@@ -240,79 +198,6 @@ class MultiPaxos(PaxosState):
         leader.start(preparing.values(), preparing.chosen)
         for ticket in self.forwarded.take_queued():
             leader.on_read_requested(ticket)
-
-    # --- events ---
-
-    def _on_time_passed(self, event: TimePassed) -> None:
-        now = event.now
-        if now < self.now:
-            return
-        self.now = now
-        if self.heard or self.restart_timer:
-            if self.heard:
-                self.last_heard = now
-            self.heard = self.restart_timer = False
-            self.election_deadline = now + self.election_timeout_ms
-        if self.wake is None or now < self.wake:
-            return
-        late_ms, self.wake = now - self.wake, None
-        if late_ms > self.config.heartbeat_ms:
-            self.role.on_pause(late_ms)
-        self.role.on_time(now)
-        self.forwarded.on_time(now)
-        for instant in (self.role.next_wake(), self.forwarded.next_deadline()):
-            if instant is not None:
-                self.arm(instant)
-
-    def _on_received(self, event: Received) -> None:
-        handler = self._messages.get(type(event.message))
-        if handler is not None:
-            handler(event.source, event.message)
-
-    def _on_peer_lost(self, event: PeerLost) -> None:
-        if event.peer == self.leader:
-            self.forwarded.fail_asked()
-        self.role.on_peer_lost(event.peer)
-
-    def _on_proposed(self, event: Proposed) -> None:
-        self.role.on_proposed(event)
-
-    def _on_saved(self, event: Saved) -> None:
-        self.on_saved_serial(event.serial)
-        self.role.on_saved()
-        self.incoming.hand_over()
-
-    def _on_read_requested(self, event: ReadRequested) -> None:
-        if self.leads:
-            self.role.on_read_requested(event.ticket)
-        else:
-            self.forwarded.request(event.ticket)
-
-    def _on_members_change_requested(self, event: MembersChangeRequested) -> None:
-        self.answer(event.ticket, MEMBERS_ARE_FIXED)
-
-    def _on_transfer_requested(self, event: TransferRequested) -> None:
-        self.role.on_transfer_requested(event.target)
-
-    def _on_snapshot_taken(self, event: SnapshotTaken) -> None:
-        if event.mark.index <= self.commit:
-            config = self.config
-            self.slots.compact(
-                event.mark, config.tail_entries, config.tail_bytes,
-                self.role.needed_after(), config.catching_up_bytes,
-            )  # fmt: skip
-
-    def _on_chunk_loaded(self, event: ChunkLoaded) -> None:
-        self.role.on_chunk_loaded(event)
-
-    def _on_chunk_saved(self, event: ChunkSaved) -> None:
-        self.incoming.on_chunk_saved(event)
-
-    def _on_snapshot_installed(self, event: SnapshotInstalled) -> None:
-        self.incoming.on_installed(event)
-
-    def _on_snapshot_rejected(self, event: SnapshotRejected) -> None:
-        self.incoming.on_rejected(event)
 
     # --- messages: the rules about ballots ---
 
@@ -411,11 +296,4 @@ class MultiPaxos(PaxosState):
         if message.ballot == self.term and self.promotable and not self.leads and source == self.leader:
             self.campaign(transfer=True)
 
-    def _on_read_index(self, source: NodeId, message: ReadIndex) -> None:
-        if self.leads:
-            self.role.on_read_index(source, message.context)
-        else:
-            self.send(source, ReadIndexReply(message.context, None))
 
-    def _on_read_index_reply(self, source: NodeId, message: ReadIndexReply) -> None:
-        self.forwarded.on_reply(source, message.context, message.index)

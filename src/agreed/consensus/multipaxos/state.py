@@ -24,20 +24,15 @@ answer for phase 1, and counts for nothing in phase 2 (`enter`).
 """
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 
+from agreed.consensus import role
 from agreed.consensus.machine import (
-    Answer,
     Ballot,
-    ChunkLoaded,
     Dice,
-    Effects,
     Entry,
-    Proposed,
-    ReadReady,
     Save,
-    Send,
     SnapshotMark,
 )
 from agreed.consensus.members import Members, everybody
@@ -51,43 +46,14 @@ from agreed.consensus.multipaxos.messages import (
     Promise,
 )
 from agreed.consensus.multipaxos.slots import Slots
-from agreed.consensus.promises import Promises
-from agreed.consensus.quorum import Quorum
+from agreed.consensus.protocol_machine import TimedMachine
+from agreed.consensus.quorum import Quorum, votes_under
 from agreed.errors import CorruptData
 from agreed.types import Identity, Index, Instant, NodeId, Term
 
-LONG_AGO = -(1 << 60)
-"""Before every instant a driver can name."""
 
-
-class Role:
+class Role(role.Role):
     """The answers of one role; the default to everything is silence."""
-
-    name = "none"
-
-    def on_time(self, now: Instant) -> None:
-        """`now` is at or after the instant we asked for."""
-
-    def on_pause(self, late_ms: int) -> None:
-        """We were told the time this much too late.  Whatever others said meanwhile may still wait to be
-        read, so the silence is ours, not theirs."""
-
-    def next_wake(self) -> Instant | None:
-        """When `on_time` should be called next."""
-        return None
-
-    def on_flush(self) -> None:
-        """The effects are about to be taken: say what is still to be said."""
-
-    def on_saved(self) -> None:
-        """`durable` or `saved_serial` has advanced."""
-
-    def on_leave(self) -> None:
-        """The role ends: nobody may be left waiting."""
-
-    def needed_after(self) -> Index | None:
-        """Who is catching up needs the log after this index, though a snapshot contains it."""
-        return None
 
     def on_canvass_reply(self, source: NodeId, message: CanvassReply) -> None: ...
 
@@ -99,24 +65,10 @@ class Role:
 
     def on_install_snapshot_reply(self, source: NodeId, message: InstallSnapshotReply) -> None: ...
 
-    def on_chunk_loaded(self, event: ChunkLoaded) -> None: ...
 
-    def on_proposed(self, event: Proposed) -> None: ...
-
-    def on_peer_lost(self, peer: NodeId) -> None: ...
-
-    def on_transfer_requested(self, target: NodeId | None) -> None: ...
-
-    def on_read_requested(self, ticket: int) -> None: ...
-
-    def on_read_index(self, source: NodeId, context: int) -> None: ...
-
-
-class PaxosState(ABC):
-    """Attributes without an underscore are read by the roles; they are written by the methods here, except
-    for the timers (`heard`, `restart_timer`)."""
-
+class PaxosState(TimedMachine):
     role: Role
+    config: MultiPaxosConfig
 
     def __init__(
         self,
@@ -130,11 +82,7 @@ class PaxosState(ABC):
         now: Instant,
         identity: Identity = 0,
     ) -> None:
-        self.me = me
-        self.config = config
-        self.dice = dice
-        self.now = now
-        self.wake: Instant | None = None
+        super().__init__(me, config, dice, now)
         if mark is None or mark.index == 0:
             mark = SnapshotMark(0, 0, members)
         self.slots = Slots(mark, entries)
@@ -142,7 +90,7 @@ class PaxosState(ABC):
         self.quorum = Quorum(self.members)
         self.names = tuple(everybody(self.members))
         self.ballots = Ballots(me, self.members)
-        self.promotable = self._may_lead(identity)
+        self.promotable = votes_under(self.members, me, identity)
         """Whether we vote under the name we have: see `Raft.promotable` for the one who had it before us."""
 
         self.ballot = ballot
@@ -153,8 +101,6 @@ class PaxosState(ABC):
                 f"something is accepted under a ballot above {self.term}, the newest that was promised: "
                 "restore this node from its peers"
             )
-        self.leader: NodeId | None = None
-        self.leads = False
         self.chosen: Index = mark.index
         self.commit: Index = mark.index
         self.held: Index = mark.index
@@ -162,25 +108,12 @@ class PaxosState(ABC):
         self.advance_held()
         self.durable: Index = self.held
 
-        self.effects = Effects()
         self._deliver()
-        self.promises = Promises()
-        self.serial = 0
-        self.saved_serial = 0
-        self.ballot_serial = 0
-        """What speaks of our ballot leaves after this save."""
-        self.saving: dict[int, Index] = {}
-        """Saves under way -> up to where we are durable once they are done."""
         self._dirty: Index | None = None
         """The first slot that the save of this turn must write; all after it go with it."""
         self._marker: SnapshotMark | None = None
 
-        self.heard = False
-        """The leader spoke since we were last told the time."""
-        self.restart_timer = False
-        self.last_heard: Instant = LONG_AGO
         self.election_timeout_ms = config.election_timeout_ms[1]
-        self.election_deadline: Instant = now
 
     def _remember_chosen(self) -> None:
         """What was known to be chosen when the last save was made, and was on disk with it.  Where it is not
@@ -189,11 +122,6 @@ class PaxosState(ABC):
         while index < min(self.ballot.settled, slots.last_index) and slots.value(index + 1) is not None:
             index += 1
         self.chosen = self.held = index
-
-    def _may_lead(self, identity: Identity) -> bool:
-        holder = everybody(self.members).get(self.me)
-        ours = holder is not None and (not identity or holder.identity in (0, identity))
-        return ours and self.me in self.quorum.names
 
     # --- transitions, for the roles to ask for ---
 
@@ -210,49 +138,20 @@ class PaxosState(ABC):
     def campaign(self, *, transfer: bool = False) -> None: ...
 
     @property
+    def last_index(self) -> Index:
+        return self.slots.last_index
+
+    @property
+    def log_begins_after(self) -> Index:
+        return self.slots.base_index
+
+    @property
     def hears_leader(self) -> bool:
         """Whether a campaign would disturb a leader that seems alive."""
         if self.leads:
             return True
         recent = self.heard or self.now - self.last_heard < self.config.election_timeout_ms[0]
         return recent and self.leader is not None
-
-    # --- timers ---
-
-    def arm(self, instant: Instant) -> None:
-        """Ask for `TimePassed` at this instant at the latest; being woken too early costs nothing."""
-        if self.wake is None or instant < self.wake:
-            self.wake = instant
-
-    def reset_election(self) -> None:
-        """A new random timeout, from now on; duels of proposers end because the dice differ."""
-        low, high = self.config.election_timeout_ms
-        self.election_timeout_ms = self.dice.between(low, high)
-        self.election_deadline = self.now + self.election_timeout_ms
-        if self.promotable:
-            self.arm(self.election_deadline)
-
-    def extend_election(self) -> None:
-        """After a pause of our own: hear first what has come in."""
-        self.election_deadline = max(self.election_deadline, self.now + self.config.heartbeat_ms)
-
-    # --- what leaves ---
-
-    def send(self, target: NodeId, message: object) -> None:
-        self.effects.send.append(Send(target, message))
-
-    def promise(self, target: NodeId, message: object, serial: int) -> None:
-        """Send once the save `serial` is durable."""
-        if serial <= self.saved_serial:
-            self.effects.send.append(Send(target, message))
-        else:
-            self.promises.hold(serial, Send(target, message))
-
-    def read_ready(self, ticket: int, index: Index | None) -> None:
-        self.effects.reads.append(ReadReady(ticket, index))
-
-    def answer(self, ticket: int, refusal: str | None) -> None:
-        self.effects.answers.append(Answer(ticket, refusal))
 
     # --- what is saved ---
 
@@ -352,3 +251,9 @@ class PaxosState(ABC):
         self.held = max(self.held, mark.index)
         self.advance_held()
         self.durable = self.held
+
+    def compact(self, mark: SnapshotMark) -> None:
+        config = self.config
+        self.slots.compact(
+            mark, config.tail_entries, config.tail_bytes, self.role.needed_after(), config.catching_up_bytes
+        )

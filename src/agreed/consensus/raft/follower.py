@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from agreed.consensus.machine import Entry, EntryKind, Send
 from agreed.consensus.members import decode_members
+from agreed.consensus.protocol_machine import LONG_AGO
 from agreed.consensus.raft.messages import AppendEntries, AppendEntriesReply
-from agreed.consensus.raft.state import LONG_AGO, RaftState, Role
+from agreed.consensus.raft.state import RaftState, Role
 from agreed.errors import MalformedInput
 from agreed.types import Index, Instant, NodeId, Term
 

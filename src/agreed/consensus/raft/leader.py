@@ -21,15 +21,16 @@ from agreed.consensus.raft.changes import PendingChange
 from agreed.consensus.raft.messages import (
     AppendEntries,
     AppendEntriesReply,
+    InstallSnapshot,
     InstallSnapshotReply,
     TimeoutNow,
 )
 from agreed.consensus.raft.progress import Pace, Progress
 from agreed.consensus.raft.reads import Reads
-from agreed.consensus.raft.sending import OutgoingSnapshots
 from agreed.consensus.raft.state import RaftState, Role
-from agreed.consensus.raft.thrift import LARGE_BYTES, Thrift
-from agreed.consensus.raft.transfer import Transfer
+from agreed.consensus.sending import OutgoingSnapshots
+from agreed.consensus.thrift import LARGE_BYTES, Thrift
+from agreed.consensus.transfer import Transfer
 from agreed.types import Index, Instant, NodeId
 
 _PAYLOAD = EntryKind.PAYLOAD
@@ -48,9 +49,9 @@ class Leader(Role):
         self.progress: dict[NodeId, Progress] = {raft.me: self.own}
         self.followers: list[Progress] = []
         self.reads = Reads(raft)
-        self.transfer = Transfer(raft)
+        self.transfer = Transfer(raft, TimeoutNow)
         self.change = PendingChange(raft)
-        self.snapshots = OutgoingSnapshots(raft)
+        self.snapshots = OutgoingSnapshots(raft, InstallSnapshot)
         self.term_began_at: Index = raft.log.last_index + 1
         self._waiting: deque[tuple[Index, NodeId]] = deque()
         """Followers whose clients wait for the commit of an index."""
@@ -94,11 +95,11 @@ class Leader(Role):
         self.change.request(ticket, change, self.progress, settled=self.settled)
 
     def on_read_requested(self, ticket: int) -> None:
-        self.reads.request(None, ticket, ready=self.settled)
+        self.reads.ask(None, ticket, ready=self.settled)
 
     def on_read_index(self, source: NodeId, context: int) -> None:
         if source in self.progress:
-            self.reads.request(source, context, ready=self.settled)
+            self.reads.ask(source, context, ready=self.settled)
 
     def on_transfer_requested(self, target: NodeId | None) -> None:
         if self.transfer.begin(target, self.progress):

@@ -19,31 +19,17 @@ The driver should say `TimePassed` at `wake` at the latest, and at the start of 
 timers run from the last instant it named.  """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from agreed.consensus.machine import (
     Ballot,
-    ChunkLoaded,
-    ChunkSaved,
     Dice,
-    Effects,
     Entry,
-    Event,
     FollowerStanding,
     MembersChangeRequested,
-    PeerLost,
-    Proposed,
-    ReadRequested,
-    Received,
-    Saved,
-    SnapshotInstalled,
     SnapshotMark,
-    SnapshotRejected,
-    SnapshotTaken,
     Standing,
-    TimePassed,
-    TransferRequested,
 )
 from agreed.consensus.members import Members, everybody
 from agreed.consensus.raft.candidate import Candidate
@@ -64,7 +50,7 @@ from agreed.consensus.raft.messages import (
 from agreed.consensus.raft.reads import ForwardedReads
 from agreed.consensus.raft.snapshots import IncomingSnapshot
 from agreed.consensus.raft.state import RaftState, Role
-from agreed.types import Identity, Index, Instant, NodeId, Term
+from agreed.types import Identity, Instant, NodeId, Term
 
 
 class Raft(RaftState):
@@ -79,6 +65,8 @@ class Raft(RaftState):
     follower_role: ClassVar[type[Follower]] = Follower
     candidate_role: ClassVar[type[Candidate]] = Candidate
     leader_role: ClassVar[type[Leader]] = Leader
+    incoming: IncomingSnapshot
+    read_index_reply = ReadIndexReply
 
     def __init__(
         self,
@@ -100,22 +88,7 @@ class Raft(RaftState):
         if self.promotable and self.quorum.has({me}):
             # Nobody else can lead, so there is nobody to wait for.
             self.election_deadline = self.wake = now
-        self._events: dict[type, Callable[[Any], None]] = {
-            TimePassed: self._on_time_passed,
-            Received: self._on_received,
-            PeerLost: self._on_peer_lost,
-            Proposed: self._on_proposed,
-            Saved: self._on_saved,
-            ReadRequested: self._on_read_requested,
-            MembersChangeRequested: self._on_members_change_requested,
-            TransferRequested: self._on_transfer_requested,
-            SnapshotTaken: self._on_snapshot_taken,
-            ChunkLoaded: self._on_chunk_loaded,
-            ChunkSaved: self._on_chunk_saved,
-            SnapshotInstalled: self._on_snapshot_installed,
-            SnapshotRejected: self._on_snapshot_rejected,
-        }
-        self._messages: dict[type, Callable[[NodeId, Any], None]] = {
+        self._messages = {
             RequestVote: self._on_request_vote,
             RequestVoteReply: self._on_request_vote_reply,
             AppendEntries: self._on_append_entries,
@@ -128,36 +101,6 @@ class Raft(RaftState):
         }
 
     # --- the machine ---
-
-    def step(self, event: Event) -> None:
-        """Something happened.  Never raises for what a peer or a disk may do."""
-        self._events[type(event)](event)
-
-    def take(self) -> Effects:
-        """Everything the outside should now do."""
-        self.role.on_flush()
-        self.forwarded.forward()
-        effects = self.effects
-        self.effects = Effects()
-        return effects
-
-    def snapshot_mark(self, index: Index) -> SnapshotMark:
-        """The mark of a snapshot of a store that has applied exactly the entries up to `index`.
-
-        `index` is committed, and not before what our log still holds.
-        """
-        term = self.log.term(index)
-        assert term is not None
-        assert index <= self.commit
-        return SnapshotMark(index, term, self.log.members_at(index))
-
-    @property
-    def last_index(self) -> Index:
-        return self.log.last_index
-
-    @property
-    def last_term(self) -> Term:
-        return self.log.last_term
 
     def standing(self) -> Standing:
         followers = tuple(
@@ -182,14 +125,6 @@ class Raft(RaftState):
         if not isinstance(was, Follower):
             self.reset_election()
         self._follow(leader)
-
-    def _follow(self, leader: NodeId | None) -> None:
-        if leader != self.leader:
-            self.forwarded.fail_asked()
-            self.leader = leader
-            if leader is not None and not self.promotable:
-                self.election_deadline = self.now + self.election_timeout_ms
-                self.arm(self.election_deadline)
 
     def campaign(self, *, transfer: bool = False) -> None:
         """See whether we could win, or at once where the old leader has seen to that (thesis 3.10)."""
@@ -224,77 +159,11 @@ class Raft(RaftState):
 
     # --- events ---
 
-    def _on_time_passed(self, event: TimePassed) -> None:
-        now = event.now
-        if now < self.now:
-            return
-        self.now = now
-        if self.heard or self.restart_timer:
-            if self.heard:
-                self.last_heard = now
-            self.heard = self.restart_timer = False
-            self.election_deadline = now + self.election_timeout_ms
-        if self.wake is None or now < self.wake:
-            return
-        late_ms, self.wake = now - self.wake, None
-        if late_ms > self.config.heartbeat_ms:
-            self.role.on_pause(late_ms)
-        self.role.on_time(now)
-        self.forwarded.on_time(now)
-        for instant in (self.role.next_wake(), self.forwarded.next_deadline()):
-            if instant is not None:
-                self.arm(instant)
-
-    def _on_received(self, event: Received) -> None:
-        handler = self._messages.get(type(event.message))
-        if handler is not None:
-            handler(event.source, event.message)
-
-    def _on_peer_lost(self, event: PeerLost) -> None:
-        if event.peer == self.leader:
-            self.forwarded.fail_asked()
-        self.role.on_peer_lost(event.peer)
-
-    def _on_proposed(self, event: Proposed) -> None:
-        self.role.on_proposed(event)
-
-    def _on_saved(self, event: Saved) -> None:
-        self.on_saved_serial(event.serial)
-        self.role.on_saved()
-        self.incoming.hand_over()
-
-    def _on_read_requested(self, event: ReadRequested) -> None:
-        if self.leads:
-            self.role.on_read_requested(event.ticket)
-        else:
-            self.forwarded.request(event.ticket)
-
     def _on_members_change_requested(self, event: MembersChangeRequested) -> None:
         if self.leads:
             self.role.on_members_change_requested(event.ticket, event.change)
         else:
             self.answer(event.ticket, "this node does not lead")
-
-    def _on_transfer_requested(self, event: TransferRequested) -> None:
-        self.role.on_transfer_requested(event.target)
-
-    def _on_snapshot_taken(self, event: SnapshotTaken) -> None:
-        if event.mark.index <= self.commit:
-            config = self.config
-            needed_after, needed_bytes = self.role.needed_after(), config.catching_up_bytes
-            self.log.compact(event.mark, config.tail_entries, config.tail_bytes, needed_after, needed_bytes)
-
-    def _on_chunk_loaded(self, event: ChunkLoaded) -> None:
-        self.role.on_chunk_loaded(event)
-
-    def _on_chunk_saved(self, event: ChunkSaved) -> None:
-        self.incoming.on_chunk_saved(event)
-
-    def _on_snapshot_installed(self, event: SnapshotInstalled) -> None:
-        self.incoming.on_installed(event)
-
-    def _on_snapshot_rejected(self, event: SnapshotRejected) -> None:
-        self.incoming.on_rejected(event)
 
     # --- messages: the rules about terms ---
 
@@ -387,11 +256,4 @@ class Raft(RaftState):
         if message.term == self.term and self.promotable and not self.leads and source == self.leader:
             self.campaign(transfer=True)
 
-    def _on_read_index(self, source: NodeId, message: ReadIndex) -> None:
-        if self.leads:
-            self.role.on_read_index(source, message.context)
-        else:
-            self.send(source, ReadIndexReply(message.context, None))
 
-    def _on_read_index_reply(self, source: NodeId, message: ReadIndexReply) -> None:
-        self.forwarded.on_reply(source, message.context, message.index)

@@ -15,67 +15,45 @@ from __future__ import annotations
 
 from collections import deque
 
+from agreed.consensus import reads
+from agreed.consensus.protocol_machine import LONG_AGO
 from agreed.consensus.raft.messages import ReadIndex, ReadIndexReply
-from agreed.consensus.raft.state import LONG_AGO, RaftState
-from agreed.types import Index, Instant, NodeId
+from agreed.consensus.raft.state import RaftState
+from agreed.types import Instant, NodeId
 
 
-class Reads:
-    """A leader's reads: its own clients' and those that followers forward."""
+class Reads(reads.LeaderReads):
+    """With a lease, as an option, the answer needs no round."""
+
+    reply = ReadIndexReply
 
     def __init__(self, raft: RaftState) -> None:
+        super().__init__(raft)
         self._raft = raft
-        self.round = 1
-        """The round that every append now carries.  A reply of round 0 belongs to no append."""
-        self._queued: list[tuple[NodeId | None, int, Instant]] = []
-        """(who asked: None for ourselves, ticket or context, deadline); their round has not begun."""
-        self._asked: list[tuple[NodeId | None, int, Instant]] = []
-        self._asked_round = 0
-        self._asked_index: Index = 0
         self._began: deque[tuple[int, Instant]] = deque()
         """With leases: rounds that a quorum has not answered, and when they began."""
         self._lease_until: Instant = LONG_AGO
         self._lease_given_up = False
 
-    @property
-    def waiting(self) -> bool:
-        return bool(self._asked)
-
     def leased(self, now: Instant) -> bool:
         """Whether nobody else can lead at this instant of our clock."""
         return now < self._lease_until
 
-    def request(self, asker: NodeId | None, ticket: int, *, ready: bool) -> None:
-        """`ready`: something was committed in our term."""
-        raft = self._raft
-        if ready and self.leased(raft.now):
-            self._reply(asker, ticket, raft.commit)
-            return
-        deadline = raft.now + raft.config.read_timeout_ms
-        self._queued.append((asker, ticket, deadline))
-        raft.arm(deadline)
-
-    def begin_round(self, *, ready: bool) -> bool:
-        """Start a round for the reads that wait, unless one is under way; True if one was started."""
-        if self._asked or not self._queued or not ready:
-            return False
-        self._asked, self._queued = self._queued, []
-        self._asked_index = self._raft.commit
-        self._asked_round = self.next_round()
-        return True
+    def ask(self, asker: NodeId | None, ticket: int, *, ready: bool) -> None:
+        """Answered by the lease, or else by a round.  `ready`: something was committed in our term."""
+        if ready and self.leased(self._raft.now):
+            self._reply(asker, ticket, self._raft.commit)
+        else:
+            self.request(asker, ticket)
 
     def next_round(self) -> int:
-        self.round += 1
+        number = super().next_round()
         if self._raft.config.lease_reads and not self._lease_given_up:
-            self._began.append((self.round, self._raft.now))
-        return self.round
+            self._began.append((number, self._raft.now))
+        return number
 
     def answered(self, round_number: int) -> None:
-        """A quorum, ourselves included, has answered this round."""
-        if self._asked and round_number >= self._asked_round:
-            asked, self._asked = self._asked, []
-            for asker, ticket, _ in asked:
-                self._reply(asker, ticket, self._asked_index)
+        super().answered(round_number)
         began = self._began
         while began and began[0][0] <= round_number:
             _, instant = began.popleft()
@@ -86,91 +64,6 @@ class Reads:
         self._lease_until = LONG_AGO
         self._began.clear()
 
-    def on_time(self, now: Instant) -> None:
-        for late in (self._asked, self._queued):
-            if late and late[0][2] <= now:
-                for asker, ticket, deadline in late:
-                    if deadline <= now:
-                        self._reply(asker, ticket, None)
-                late[:] = [read for read in late if read[2] > now]
 
-    def next_deadline(self) -> Instant | None:
-        return min((late[0][2] for late in (self._asked, self._queued) if late), default=None)
-
-    def fail(self) -> None:
-        """We lead no longer."""
-        for asker, ticket, _ in self._asked + self._queued:
-            self._reply(asker, ticket, None)
-        self._asked, self._queued = [], []
-
-    def _reply(self, asker: NodeId | None, ticket: int, index: Index | None) -> None:
-        if asker is None:
-            self._raft.read_ready(ticket, index)
-        else:
-            self._raft.send(asker, ReadIndexReply(ticket, index))
-
-
-class ForwardedReads:
-    """The reads of a node that does not lead: asked of the leader, all of one turn in one message.
-
-    A ticket waits for a leader to appear, but once asked it fails with that leader: whether the question was
-    heard cannot be known, and asking again is the reader's choice.
-    """
-
-    def __init__(self, raft: RaftState) -> None:
-        self._raft = raft
-        self._queued: list[tuple[int, Instant]] = []
-        self._asked: dict[int, tuple[NodeId, Instant, list[int]]] = {}
-        # A context of an earlier life must not be taken for one of ours, or an old index answers a new read.
-        self._context = raft.dice.between(1, 1 << 61)
-
-    def request(self, ticket: int) -> None:
-        deadline = self._raft.now + self._raft.config.read_timeout_ms
-        self._queued.append((ticket, deadline))
-        self._raft.arm(deadline)
-
-    def forward(self) -> None:
-        """Ask the leader, if there is one to ask."""
-        leader = self._raft.leader
-        if not self._queued or leader is None or leader == self._raft.me:
-            return
-        self._context += 1
-        self._asked[self._context] = (leader, self._queued[0][1], [ticket for ticket, _ in self._queued])
-        self._queued = []
-        self._raft.send(leader, ReadIndex(self._context))
-
-    def take_queued(self) -> list[int]:
-        """We lead now: what nobody was asked for is ours to answer."""
-        tickets = [ticket for ticket, _ in self._queued]
-        self._queued = []
-        return tickets
-
-    def on_reply(self, source: NodeId, context: int, index: Index | None) -> None:
-        asked = self._asked.get(context)
-        if asked is not None and asked[0] == source:
-            del self._asked[context]
-            self._finish(asked[2], index)
-
-    def fail_asked(self) -> None:
-        """The leader that was asked is gone."""
-        asked, self._asked = self._asked, {}
-        for _, _, tickets in asked.values():
-            self._finish(tickets, None)
-
-    def on_time(self, now: Instant) -> None:
-        for context, (_, deadline, tickets) in list(self._asked.items()):
-            if deadline <= now:
-                del self._asked[context]
-                self._finish(tickets, None)
-        if self._queued and self._queued[0][1] <= now:
-            self._finish([ticket for ticket, deadline in self._queued if deadline <= now], None)
-            self._queued = [read for read in self._queued if read[1] > now]
-
-    def next_deadline(self) -> Instant | None:
-        deadlines = [deadline for _, deadline, _ in self._asked.values()]
-        deadlines += [deadline for _, deadline in self._queued[:1]]
-        return min(deadlines, default=None)
-
-    def _finish(self, tickets: list[int], index: Index | None) -> None:
-        for ticket in tickets:
-            self._raft.read_ready(ticket, index)
+class ForwardedReads(reads.ForwardedReads):
+    question = ReadIndex

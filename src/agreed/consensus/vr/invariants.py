@@ -60,7 +60,7 @@ def check(vr: Viewstamped) -> None:
         "nothing is held longer than needed", vr, earliest, vr.saved_serial,
     )  # fmt: skip
     _require(vr.leads == isinstance(vr.role, Primary), "one role at a time", vr, vr.role.name)
-    _require(vr.wake is not None or not vr.votes, "a replica has a deadline", vr)
+    _require(vr.wake is not None or not vr.promotable, "a replica has a deadline", vr)
     _check_log(vr)
     if isinstance(vr.role, Primary):
         _check_primary(vr, vr.role)
@@ -209,7 +209,11 @@ class ClusterInvariants:
 
     def _check_copies(self, vr: Viewstamped) -> None:
         """A replica never takes back what it vouched for and a quorum agreed on; the paper's state transfer
-        does."""
+        does.
+
+        Only what was agreed on in its view or before: a replica that lags behind may give up a copy in favour
+        of a view which no quorum followed, while a later one, of which it has not heard, agrees on just that
+        entry.  Nobody counts on its copy."""
         known = self._copies.get(vr.me)
         log, holding = vr.log, set()
         for index in range(max(vr.commit, log.base_index) + 1, min(self._highest, log.last_index) + 1):
@@ -217,7 +221,11 @@ class ClusterInvariants:
             if entry is not None and log.term(index) == entry.term:
                 holding.add(index)
         if known is not None and known[0] is vr and not isinstance(vr.role, Recovering):
-            lost = [index for index in known[1] if index > vr.commit and index not in holding]
+            lost = [
+                index
+                for index in known[1]
+                if index > vr.commit and index not in holding and self._agreed_in[index] <= vr.view
+            ]
             _require(not lost, "a copy of what is agreed is never given up", vr, lost)
         self._copies[vr.me] = (vr, holding)
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import deque
 
 from agreed.consensus.machine import ChunkLoaded, Entry, EntryKind, LoadChunk, Proposed
+from agreed.consensus.thrift import LARGE_BYTES, Thrift
 from agreed.consensus.vr.messages import (
     Commit,
     DoViewChange,
@@ -30,7 +31,6 @@ from agreed.consensus.vr.messages import (
 from agreed.consensus.vr.progress import Progress
 from agreed.consensus.vr.reads import Reads
 from agreed.consensus.vr.state import Role, VrState
-from agreed.consensus.vr.thrift import LARGE_BYTES, Thrift
 from agreed.types import Index, Instant, NodeId, Term
 
 _PAYLOAD = EntryKind.PAYLOAD

@@ -20,32 +20,18 @@ index, handing over.  Members do not change: that is Raft's here.  Learners are 
 The driver should say `TimePassed` at `wake` at the latest, and at the start of each turn where it can.  """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from agreed.consensus.machine import (
-    Answer,
     Ballot,
-    ChunkLoaded,
-    ChunkSaved,
     Dice,
-    Effects,
     Entry,
-    Event,
     FollowerStanding,
-    MembersChangeRequested,
     PeerLost,
-    Proposed,
-    ReadRequested,
     Received,
-    Saved,
-    SnapshotInstalled,
     SnapshotMark,
-    SnapshotRejected,
-    SnapshotTaken,
     Standing,
-    TimePassed,
-    TransferRequested,
 )
 from agreed.consensus.members import Members
 from agreed.consensus.vr.backup import Backup
@@ -90,6 +76,9 @@ class Viewstamped(VrState):
     primary_role: ClassVar[type[Primary]] = Primary
     changing_role: ClassVar[type[Changing]] = Changing
     recovering_role: ClassVar[type[Recovering]] = Recovering
+    incoming: IncomingSnapshot
+    read_index_reply = ReadIndexReply
+    members_refusal = STATIC_MEMBERS
 
     def __init__(
         self,
@@ -110,22 +99,7 @@ class Viewstamped(VrState):
         self.incoming = IncomingSnapshot(self)
         self.wishes = Wishes(self)
         self.role: Role = Role()
-        self._events: dict[type, Callable[[Any], None]] = {
-            TimePassed: self._on_time_passed,
-            Received: self._on_received,
-            PeerLost: self._on_peer_lost,
-            Proposed: lambda event: self.role.on_proposed(event),
-            Saved: self._on_saved,
-            ReadRequested: self._on_read_requested,
-            MembersChangeRequested: self._on_members_change_requested,
-            TransferRequested: lambda event: self.role.on_transfer_requested(event.target),
-            SnapshotTaken: self._on_snapshot_taken,
-            ChunkLoaded: lambda event: self.role.on_chunk_loaded(event),
-            ChunkSaved: self.incoming.on_chunk_saved,
-            SnapshotInstalled: self.incoming.on_installed,
-            SnapshotRejected: self.incoming.on_rejected,
-        }
-        self._messages: dict[type, Callable[[NodeId, Any], None]] = {
+        self._messages = {
             StartViewChange: self.wishes.on_start_view_change,
             DoViewChange: self._on_do_view_change,
             StartView: self._on_start_view,
@@ -138,9 +112,9 @@ class Viewstamped(VrState):
             Recovery: self._on_recovery,
             RecoveryResponse: lambda source, message: self.role.on_recovery_response(source, message),
             ReadIndex: self._on_read_index,
-            ReadIndexReply: self.forwarded.on_reply,
+            ReadIndexReply: self._on_read_index_reply,
         }
-        if self.votes:
+        if self.promotable:
             self._begin()
 
     def _begin(self) -> None:
@@ -161,33 +135,6 @@ class Viewstamped(VrState):
                 self.election_deadline = self.wake = self.now
 
     # --- the machine ---
-
-    def step(self, event: Event) -> None:
-        """Something happened.  Never raises for what a peer or a disk may do."""
-        self._events[type(event)](event)
-
-    def take(self) -> Effects:
-        """Everything the outside should now do."""
-        self.role.on_flush()
-        self.forwarded.forward()
-        effects = self.effects
-        self.effects = Effects()
-        return effects
-
-    def snapshot_mark(self, index: Index) -> SnapshotMark:
-        """The mark of a snapshot of a store that has applied exactly the entries up to `index`."""
-        term = self.log.term(index)
-        assert term is not None
-        assert index <= self.commit
-        return SnapshotMark(index, term, self.log.members_at(index))
-
-    @property
-    def last_index(self) -> Index:
-        return self.log.last_index
-
-    @property
-    def last_term(self) -> Term:
-        return self.log.last_term
 
     def standing(self) -> Standing:
         followers = tuple(
@@ -261,20 +208,7 @@ class Viewstamped(VrState):
 
     # --- events ---
 
-    def _on_time_passed(self, event: TimePassed) -> None:
-        now = event.now
-        if now < self.now:
-            return
-        self.now = now
-        if self.heard:
-            self.last_heard = now
-            self.heard = False
-            self.election_deadline = now + self.election_timeout_ms
-        if self.wake is None or now < self.wake:
-            return
-        late_ms, self.wake = now - self.wake, None
-        if late_ms > self.config.heartbeat_ms:
-            self.role.on_pause(late_ms)
+    def _on_wake(self, now: Instant) -> None:
         self.role.on_time(now)
         self.wishes.on_time(now)
         self.forwarded.on_time(now)
@@ -283,6 +217,11 @@ class Viewstamped(VrState):
             if instant is not None:
                 self.arm(instant)
 
+    def _on_peer_lost(self, event: PeerLost) -> None:
+        if event.peer != self.me:
+            self.lost.add(event.peer)
+            super()._on_peer_lost(event)
+
     def _on_received(self, event: Received) -> None:
         handler = self._messages.get(type(event.message))
         source = event.source
@@ -290,34 +229,6 @@ class Viewstamped(VrState):
             if self.lost:
                 self.lost.discard(source)
             handler(source, event.message)
-
-    def _on_peer_lost(self, event: PeerLost) -> None:
-        if event.peer == self.me:
-            return
-        self.lost.add(event.peer)
-        if event.peer == self.leader:
-            self.forwarded.fail_asked()
-        self.role.on_peer_lost(event.peer)
-
-    def _on_saved(self, event: Saved) -> None:
-        self.on_saved_serial(event.serial)
-        self.role.on_saved()
-        self.incoming.hand_over()
-
-    def _on_read_requested(self, event: ReadRequested) -> None:
-        if self.leads:
-            self.role.on_read_requested(event.ticket)
-        else:
-            self.forwarded.request(event.ticket)
-
-    def _on_members_change_requested(self, event: MembersChangeRequested) -> None:
-        self.effects.answers.append(Answer(event.ticket, STATIC_MEMBERS))
-
-    def _on_snapshot_taken(self, event: SnapshotTaken) -> None:
-        if event.mark.index <= self.commit:
-            config = self.config
-            needed_after, needed_bytes = self.role.needed_after(), config.catching_up_bytes
-            self.log.compact(event.mark, config.tail_entries, config.tail_bytes, needed_after, needed_bytes)
 
     # --- messages: the rules about views ---
 
@@ -335,6 +246,10 @@ class Viewstamped(VrState):
         if self.leader is None:
             self.forwarded.fail_asked()
             self.leader = source
+            if not self.role.normal:
+                # The view has begun.  What the disk held back, so that it may begin, comes too late, and
+                # would speak of a log that is about to become this primary's.
+                self.promises.clear()
         self.heard = True
         self.wishes.withdraw()
         return True
@@ -390,11 +305,8 @@ class Viewstamped(VrState):
         answer = RecoveryResponse(message.nonce, message.counter, self.view, last, tuple(self.crashes))
         self.send(source, answer)
 
-    def _on_read_index(self, source: NodeId, message: ReadIndex) -> None:
-        if self.leads:
-            self.role.on_read_index(source, message.context)
-        else:
-            self.send(source, ReadIndexReply(message.context, None))
+
+
 
 
 def _pace(backup: Progress) -> str:

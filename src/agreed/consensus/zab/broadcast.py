@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from agreed.consensus.sending import OutgoingSnapshots
+from agreed.consensus.thrift import LARGE_BYTES, Thrift
 from agreed.consensus.zab.learner import Learner, Pace
 from agreed.consensus.zab.messages import (
     AckEpoch,
@@ -27,10 +29,10 @@ from agreed.consensus.zab.messages import (
     Ping,
     PingReply,
     Proposal,
+    SnapshotPiece,
     UpToDate,
 )
 from agreed.consensus.zab.reads import Reads
-from agreed.consensus.zab.sending import OutgoingSnapshots
 from agreed.consensus.zab.state import ZabState
 from agreed.consensus.zab.synchronization import last_common
 from agreed.types import Index, Instant, NodeId
@@ -45,13 +47,16 @@ class Broadcast:
     def __init__(self, zab: ZabState, reads: Reads) -> None:
         self.zab = zab
         self.reads = reads
-        self.snapshots = OutgoingSnapshots(zab)
+        self.snapshots = OutgoingSnapshots(zab, SnapshotPiece)
         self.own = Learner(zab.me, zab.now)
         self.followers = [Learner(name, zab.now) for name in zab.peers]
         self.learners: dict[NodeId, Learner] = {learner.name: learner for learner in self.followers}
         self.began_at: Index = 0
         """Of the first entry of our epoch; 0 until there is one."""
+        self.thrift = Thrift(zab.me, zab.config.spare_delay_ms)
+        self.thrift.choose(self.followers, zab.quorum)
         self.notice_at: Instant | None = None
+        self._spare_due_at: Instant | None = None
         self._waiting: deque[tuple[Index, NodeId]] = deque()
         """Followers whose clients wait for the commit of an index."""
 
@@ -128,7 +133,10 @@ class Broadcast:
         elif learner.pace is _PROBE and index >= learner.next - 1:
             learner.stream(learner.match + 1)
         if advanced and learner.ready and learner.match > self.zab.commit:
+            commit = self.zab.commit
             self.advance()
+            if self.zab.commit > commit and self.thrift.committed_by(source):
+                self.thrift.choose(self.followers, self.zab.quorum)
 
     def on_ask(self, source: NodeId, message: Ask) -> None:
         """It misses what follows, in this same epoch."""
@@ -199,7 +207,7 @@ class Broadcast:
 
     def flush(self) -> None:
         zab = self.zab
-        if zab.leads and self.reads.begin_round():
+        if zab.leads and self.reads.begin_round(ready=True):
             for learner in self.followers:
                 learner.ping = True
             self._rounds_answered()
@@ -210,7 +218,7 @@ class Broadcast:
                 continue
             if not learner.ready:
                 self._synchronize_further(learner)
-            if learner.next <= last:
+            if learner.next <= last and self._is_due(learner):
                 shared = self._propose(learner, last, shared)
             if learner.ping:
                 self._ping(learner)
@@ -219,6 +227,22 @@ class Broadcast:
                 learner.tell(commit)
             if learner.told < commit and learner.ready and learner.pace is _STREAM:
                 self._notice_later(learner)
+
+    def _is_due(self, learner: Learner) -> bool:
+        """Whether it is sent what it lacks now, and not with what comes next."""
+        zab = self.zab
+        if not learner.ready or learner.pace is not _STREAM or self.thrift.is_prompt(learner.name):
+            return True
+        if learner.next <= zab.log.base_index:
+            return True  # there is nothing to wait for: it needs a snapshot
+        due_at = self.thrift.due_at(learner, zab.now)
+        large = len(zab.log.entry(zab.log.last_index).payload) >= LARGE_BYTES
+        if large or zab.now >= due_at or any(name == learner.name for _, name in self._waiting):
+            return True
+        zab.arm(due_at)
+        if self._spare_due_at is None or due_at < self._spare_due_at:
+            self._spare_due_at = due_at
+        return False
 
     def _synchronize_further(self, learner: Learner) -> None:
         """DIFF, as far as it may be sent; NEWLEADER behind it."""
@@ -278,6 +302,8 @@ class Broadcast:
     def _notice_later(self, learner: Learner) -> None:
         """It has not been told of the newest commit; the next proposal will, or a COMMIT of its own."""
         zab = self.zab
+        if learner.lacks_since is not None:
+            return  # that proposal waits to be sent
         if learner.untold_since is None:
             learner.untold_since = zab.now
         notice_at = learner.untold_since + zab.config.commit_notice_ms
@@ -295,6 +321,11 @@ class Broadcast:
                 if learner.untold_since is not None and learner.untold_since <= untold_before:
                     learner.notice = True
 
+    def next_wake(self) -> Instant | None:
+        if self._spare_due_at is not None and self._spare_due_at <= self.zab.now:
+            self._spare_due_at = None
+        return min((at for at in (self.notice_at, self._spare_due_at) if at is not None), default=None)
+
     def beat(self, learner: Learner, now: Instant) -> None:
         learner.ping = True
         learner.new_leader_told = False  # it, or its answer, may be lost
@@ -309,6 +340,7 @@ class Broadcast:
         elif learner.pace is not _WAITING:
             learner.probe(learner.match + 1)
             learner.waiting = True  # until the next ping is answered there is nobody to send to
+            self.thrift.choose([other for other in self.followers if other is not learner], self.zab.quorum)
 
     # --- what slow followers need ---
 

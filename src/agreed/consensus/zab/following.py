@@ -79,9 +79,14 @@ class Following(Role):
 
     def on_time(self, now: Instant) -> None:
         if now >= self._deadline:
-            self.zab.look()
+            self._look()
         elif not self.accepted and now >= self._ask_at:
             self._tell_info()
+
+    def _look(self) -> None:
+        """For another leader; and if this one never answered us, not for it."""
+        self.zab.in_vain = None if self.accepted else self.source
+        self.zab.look()
 
     def on_pause(self, late_ms: int) -> None:
         self._deadline = max(self._deadline, self.zab.now + self.zab.config.heartbeat_ms)
@@ -110,7 +115,7 @@ class Following(Role):
         if source == self.source:
             gave_up = message.term >= zab.term if self.accepted else message.round > zab.round
             if message.phase is Phase.LOOKING and gave_up:
-                zab.look()
+                self._look()
                 zab.role.on_notification(source, message)
         elif message.phase is Phase.ESTABLISHED and not self.accepted and message.term >= zab.term:
             zab.follow(source)

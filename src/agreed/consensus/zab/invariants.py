@@ -191,8 +191,15 @@ class ClusterInvariants:
         self._proposed: dict[tuple[Term, Index], Entry] = {}
         self._proposed_to: dict[Term, Index] = {}
 
+    def stepped(self, zab: Zab) -> None:
+        """After each step, also of those that a driver takes in one turn: a primary may begin its epoch, and
+        leave it before anybody looks, and what it began with may still be agreed in a later one."""
+        role = zab.role
+        if isinstance(role, Leading) and role.stage is Stage.SYNCHRONIZATION:
+            self._remember_proposals(zab, role.broadcast.began_at)
+
     def check(self, zab: Zab, others: Iterable[Zab]) -> None:
-        """After a step of `zab`."""
+        """After a step of `zab`, or after those of a turn, if each was told to `stepped`."""
         role = zab.role
         if isinstance(role, Leading) and role.stage is Stage.SYNCHRONIZATION:
             known = self.primaries.setdefault(zab.term, zab.me)

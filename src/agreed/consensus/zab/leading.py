@@ -59,7 +59,7 @@ class Leading(Role):
         self.reads = Reads(zab)
         self.broadcast = Broadcast(zab, self.reads)
         self.transfer = Transfer(zab, self.broadcast.learners)
-        self._accepted: dict[NodeId, Term] = {zab.me: zab.term}
+        self.accepted: dict[NodeId, Term] = {zab.me: zab.term}
         """acceptedEpoch of those who follow us, ourselves included."""
         self._acks: dict[NodeId, AckEpoch] = {}
         self._beat_at: Instant = zab.now + zab.config.heartbeat_ms
@@ -100,7 +100,7 @@ class Leading(Role):
         learner.informed = True
         learner.asked = None  # it follows us anew: what it says next of its history is news
         if self.stage is Stage.DISCOVERY:
-            self._accepted[source] = message.term
+            self.accepted[source] = message.term
             self._choose_epoch()
         elif message.term > zab.term or (message.term == zab.term and message.vote != zab.me):
             zab.look()  # it can never join this epoch: the next one must be above what it has accepted
@@ -109,16 +109,16 @@ class Leading(Role):
 
     def _choose_epoch(self) -> None:
         zab = self.zab
-        if self.stage is Stage.DISCOVERY and zab.quorum.has(self._accepted):
+        if self.stage is Stage.DISCOVERY and zab.quorum.has(self.accepted):
             self.stage = Stage.EPOCH
             zab.accept_epoch(self.next_epoch(), zab.me)
-            for name in self._accepted:
+            for name in self.accepted:
                 if name != zab.me:
                     self._tell_epoch(name)
 
     def next_epoch(self) -> Term:
         """Above all that a quorum has accepted, so that the old leaders' epochs are closed to it."""
-        return max(self._accepted.values()) + 1
+        return max(self.accepted.values()) + 1
 
     def _tell_epoch(self, name: NodeId) -> None:
         self.zab.promise(name, LeaderInfo(self.zab.term), self.zab.ballot_serial)
@@ -259,7 +259,7 @@ class Leading(Role):
 
     def next_wake(self) -> Instant:
         deadlines = [
-            self._beat_at, self.broadcast.notice_at, self.transfer.deadline, self.reads.next_deadline(),
+            self._beat_at, self.broadcast.next_wake(), self.transfer.deadline, self.reads.next_deadline(),
         ]  # fmt: skip
         return min(deadline for deadline in deadlines if deadline is not None)
 

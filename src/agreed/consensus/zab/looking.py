@@ -11,6 +11,11 @@ since.  Rounds are not durable, and nothing is vouched for: an election only say
 makes sure that there is one leader in an epoch, and that none with an older history than one of its quorum
 begins.
 
+A node that hears nobody still votes for itself, and is heard.  If its history is as recent as any it would be
+elected by all, followed in vain, and elected again, for as long as it is deaf.  (ZooKeeper's connections
+break in both directions or in none.)  So whom we followed without an answer is not our choice in the next
+election; in the one after that it may be again.
+
 Where ZooKeeper's followers answer who looks for a leader, here only a leader does: it hears a quorum of
 followers itself, or it would not lead.
 """
@@ -63,6 +68,10 @@ class Looking(Role):
         rank = self.zab.rank
         return (rank(vote), vote.appointed, vote.name) > (rank(than), than.appointed, than.name)
 
+    def _is_choice(self, vote: Vote) -> bool:
+        """Whether we would rather vote like this."""
+        return vote.name != self.zab.in_vain and self._is_better(vote, self.vote)
+
     # --- votes ---
 
     def on_notification(self, source: NodeId, message: Notification) -> None:
@@ -89,10 +98,10 @@ class Looking(Role):
             self.vote, before = zab.own_vote(), self.vote
             if before.appointed and before.name != zab.me:
                 self.vote = before
-            if self._is_better(vote, self.vote):
+            if self._is_choice(vote):
                 self.vote = vote
             self._changed()
-        elif self._is_better(vote, self.vote):
+        elif self._is_choice(vote):
             self.vote = vote
             self._changed()
         elif self._is_better(self.vote, vote):
@@ -135,6 +144,7 @@ class Looking(Role):
 
     def on_time(self, now: Instant) -> None:
         if not self.zab.round or now >= self._begin_anew_at:
+            self.zab.in_vain = None
             self.zab.look()  # our votes may be for somebody who is dead since
             return
         if now >= self._beat_at:

@@ -19,25 +19,20 @@ election.  Silence is every role's answer to what it has no method for.
 """
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 
-from agreed.consensus.log import Log
+from agreed.consensus import role
+from agreed.consensus.logged_machine import LoggedMachine
 from agreed.consensus.machine import (
     Ballot,
-    ChunkLoaded,
     Dice,
-    Effects,
     Entry,
-    Proposed,
-    ReadReady,
-    Save,
     Send,
     SnapshotMark,
 )
 from agreed.consensus.members import Members, everybody
-from agreed.consensus.promises import Promises
-from agreed.consensus.quorum import Quorum
+from agreed.consensus.quorum import Quorum, votes_under
 from agreed.consensus.zab.config import ZabConfig
 from agreed.consensus.zab.messages import (
     Ack,
@@ -58,40 +53,14 @@ from agreed.consensus.zab.messages import (
     Vote,
 )
 from agreed.errors import CorruptData
-from agreed.types import Identity, Index, Instant, NodeId, Term
+from agreed.types import Identity, Instant, NodeId, Term
 
 
-class Role:
+class Role(role.Role):
     """The answers of one role; the default to everything is silence."""
-
-    name = "none"
 
     def on_clock(self, now: Instant) -> None:
         """Time has passed, whether or not we asked to be told."""
-
-    def on_time(self, now: Instant) -> None:
-        """`now` is at or after the instant we asked for."""
-
-    def on_pause(self, late_ms: int) -> None:
-        """We were told the time this much too late.  Whatever others said meanwhile may still wait to be
-        read, so the silence is ours, not theirs."""
-
-    def next_wake(self) -> Instant | None:
-        """When `on_time` should be called next."""
-        return None
-
-    def on_flush(self) -> None:
-        """The effects are about to be taken: say what is still to be said."""
-
-    def on_saved(self) -> None:
-        """`saved` or `saved_serial` has advanced."""
-
-    def on_leave(self) -> None:
-        """The role ends: nobody may be left waiting."""
-
-    def needed_after(self) -> Index | None:
-        """Who is catching up needs the log after this index, though a snapshot contains it."""
-        return None
 
     def on_notification(self, source: NodeId, message: Notification) -> None: ...
 
@@ -123,23 +92,10 @@ class Role:
 
     def on_snapshot_piece_reply(self, source: NodeId, message: SnapshotPieceReply) -> None: ...
 
-    def on_chunk_loaded(self, event: ChunkLoaded) -> None: ...
 
-    def on_proposed(self, event: Proposed) -> None: ...
-
-    def on_peer_lost(self, peer: NodeId) -> None: ...
-
-    def on_transfer_requested(self, target: NodeId | None) -> None: ...
-
-    def on_read_requested(self, ticket: int) -> None: ...
-
-    def on_read_index(self, source: NodeId, context: int) -> None: ...
-
-
-class ZabState(ABC):
-    """Attributes without an underscore are read by the roles, and written by the methods here."""
-
+class ZabState(LoggedMachine):
     role: Role
+    config: ZabConfig
 
     def __init__(
         self,
@@ -153,14 +109,8 @@ class ZabState(ABC):
         now: Instant,
         identity: Identity = 0,
     ) -> None:
-        self.me = me
-        self.config = config
-        self.dice = dice
-        self.now = now
-        self.wake: Instant | None = now
-        if mark is None or mark.index == 0:
-            mark = SnapshotMark(0, 0, members)
-        self.log = Log(mark, entries)
+        super().__init__(me, members, ballot, mark, entries, config, dice, now)
+        self.wake = now
         if max(self.log.last_term, ballot.settled) > ballot.term:
             raise CorruptData(
                 f"the log ends in epoch {self.log.last_term} and was settled in {ballot.settled}, but the "
@@ -170,33 +120,18 @@ class ZabState(ABC):
         self.term: Term = ballot.term
         self.vote: NodeId | None = ballot.vote
         self.settled: Term = ballot.settled
-        self.ballot = ballot
-        self.commit: Index = mark.index
-        self.leader: NodeId | None = None
-        self.leads = False
         self.round = 0
         """Of the last election we took part in; lost in a crash, for nothing rests on it."""
+        self.in_vain: NodeId | None = None
+        """Whom we followed last without an answer: in the next election it is not our choice."""
         self._set_members(self.log.members, identity)
 
-        self.serial = 0
-        """Of the newest save, taken or not."""
-        self.saved_serial = 0
-        self.ballot_serial = 0
-        """Of the save from which on the present epochs are durable."""
-        self.saved: Index = self.log.last_index
-        """Up to here our log is durable."""
-        self.saving: dict[int, Index] = {}
-        """Saves under way: serial -> up to where the log is durable once it is done."""
-        self.promises = Promises()
-        self.effects = Effects()
 
     def _set_members(self, members: Members, identity: Identity) -> None:
         """They never change here; to change them is Raft's."""
         self.quorum = Quorum(members)
         self.peers = tuple(name for name in everybody(members) if name != self.me)
-        holder = everybody(members).get(self.me)
-        ours = holder is not None and (not identity or holder.identity in (0, identity))
-        self.promotable = ours and self.me in self.quorum.names
+        self.promotable = votes_under(members, self.me, identity)
         """Whether we vote, and so may lead; not where our name stands for another identity."""
 
     # --- transitions, made by the class that knows all roles ---
@@ -223,10 +158,6 @@ class ZabState(ABC):
 
     # --- what is known ---
 
-    @property
-    def members(self) -> Members:
-        return self.log.members
-
     def rank(self, vote: Vote) -> tuple[int, ...]:
         """How recent a history is: currentEpoch first, then the zxid, which is an epoch first.
 
@@ -237,17 +168,7 @@ class ZabState(ABC):
     def own_vote(self) -> Vote:
         return Vote(self.settled, self.log.last_term, self.log.last_index, False, self.me)
 
-    # --- timers ---
-
-    def arm(self, instant: Instant) -> None:
-        """Ask for `TimePassed` at this instant at the latest; being woken too early costs nothing."""
-        if self.wake is None or instant < self.wake:
-            self.wake = instant
-
     # --- what leaves ---
-
-    def send(self, target: NodeId, message: object) -> None:
-        self.effects.send.append(Send(target, message))
 
     def promise(self, target: NodeId, message: object, serial: int) -> None:
         """Send once the save `serial` is durable.  What vouches for a state says all that an earlier such
@@ -256,9 +177,6 @@ class ZabState(ABC):
             self.effects.send.append(Send(target, message))
         else:
             self.promises.hold_last(serial, Send(target, message))
-
-    def read_ready(self, ticket: int, index: Index | None) -> None:
-        self.effects.reads.append(ReadReady(ticket, index))
 
     # --- what is saved ---
 
@@ -277,13 +195,7 @@ class ZabState(ABC):
         self._save_ballot()
 
     def _save_ballot(self) -> None:
-        self.ballot = Ballot(self.term, self.vote, self.settled)
-        self._save([])
-        self.ballot_serial = self.serial
-
-    def append(self, entries: list[Entry]) -> None:
-        self.log.append(entries)
-        self._save(entries)
+        self.save_ballot(Ballot(self.term, self.vote, self.settled))
 
     def replace(self, entries: list[Entry]) -> None:
         """TRUNC: these take the place of what stands at the first one's index and after it.
@@ -292,59 +204,5 @@ class ZabState(ABC):
         truncation of its own: it is done in memory, the node says that its history is the leader's, crashes,
         and comes back with the old suffix.  What is durable beyond no longer counts, and a save of it that is
         still under way will not make it count (the ABA problem)."""
-        index = entries[0].index
-        assert index > self.commit, "what is committed is never taken back"
-        self.log.truncate(index)
-        self._forget_saved(index - 1)
+        self.truncate(entries[0].index)
         self.append(entries)
-
-    def restore(self, mark: SnapshotMark) -> None:
-        """The store, the disk and the log are now this snapshot."""
-        assert mark.index > self.commit
-        self.log.restore(mark)
-        self.commit = mark.index
-        self.saved = mark.index
-        self.saving = dict.fromkeys(self.saving, mark.index)
-
-    def _forget_saved(self, last: Index) -> None:
-        self.saved = min(self.saved, last)
-        for serial, upto in self.saving.items():
-            if upto > last:
-                self.saving[serial] = last
-
-    def _save(self, entries: list[Entry]) -> None:
-        """All that is saved in one turn is one save."""
-        save = self.effects.save
-        if save is None:
-            self.serial += 1
-            self.effects.save = Save(self.serial, self.ballot, entries.copy())
-        else:
-            save.ballot = self.ballot
-            if entries:
-                pending, first = save.entries, entries[0].index
-                while pending and pending[-1].index >= first:
-                    pending.pop()
-                pending += entries
-        self.saving[self.serial] = self.log.last_index
-
-    def on_saved_serial(self, serial: int) -> None:
-        """The disk is done with this save, and so with all before it."""
-        saving = self.saving
-        if serial not in saving or (self.effects.save is not None and serial == self.effects.save.serial):
-            return
-        for earlier in list(saving):
-            if earlier > serial:
-                break
-            upto = saving.pop(earlier)
-            if upto > self.saved:
-                self.saved = upto
-        self.saved_serial = serial
-        self.effects.send += self.promises.release(serial)
-
-    # --- what is agreed ---
-
-    def commit_to(self, index: Index) -> None:
-        """All up to `index` is agreed forever; delivered in the order of the zxids."""
-        assert self.commit < index <= self.log.last_index
-        self.effects.commit += self.log.between(self.commit + 1, index)
-        self.commit = index

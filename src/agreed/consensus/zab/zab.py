@@ -17,32 +17,18 @@ timers run from the last instant it named.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from agreed.consensus.machine import (
-    Answer,
     Ballot,
-    ChunkLoaded,
-    ChunkSaved,
     Dice,
-    Effects,
     Entry,
-    Event,
     FollowerStanding,
-    MembersChangeRequested,
-    PeerLost,
-    Proposed,
-    ReadRequested,
     Received,
-    Saved,
     SnapshotInstalled,
     SnapshotMark,
-    SnapshotRejected,
-    SnapshotTaken,
     Standing,
-    TimePassed,
-    TransferRequested,
 )
 from agreed.consensus.members import Members
 from agreed.consensus.zab.config import ZabConfig
@@ -72,7 +58,7 @@ from agreed.consensus.zab.messages import (
 from agreed.consensus.zab.reads import ForwardedReads
 from agreed.consensus.zab.snapshots import IncomingSnapshot
 from agreed.consensus.zab.state import Role, ZabState
-from agreed.types import Identity, Index, Instant, NodeId
+from agreed.types import Identity, Instant, NodeId
 
 STATIC_MEMBERS = "ZAB has the members it began with: to change them, run the cluster on Raft"
 """What `MembersChangeRequested` is told."""
@@ -93,6 +79,9 @@ class Zab(ZabState):
     looking_role: ClassVar[type[Looking]] = Looking
     following_role: ClassVar[type[Following]] = Following
     leading_role: ClassVar[type[Leading]] = Leading
+    incoming: IncomingSnapshot
+    read_index_reply = ReadIndexReply
+    members_refusal = STATIC_MEMBERS
 
     def __init__(
         self,
@@ -110,53 +99,8 @@ class Zab(ZabState):
         self.forwarded = ForwardedReads(self)
         self.incoming = IncomingSnapshot(self)
         self.role: Role = self.looking_role(self)  # begins when time first passes
-        self._events: dict[type, Callable[[Any], None]] = {
-            TimePassed: self._on_time_passed,
-            Received: self._on_received,
-            PeerLost: self._on_peer_lost,
-            Proposed: self._on_proposed,
-            Saved: self._on_saved,
-            ReadRequested: self._on_read_requested,
-            MembersChangeRequested: self._on_members_change_requested,
-            TransferRequested: self._on_transfer_requested,
-            SnapshotTaken: self._on_snapshot_taken,
-            ChunkLoaded: self._on_chunk_loaded,
-            ChunkSaved: self._on_chunk_saved,
-            SnapshotInstalled: self._on_snapshot_installed,
-            SnapshotRejected: self._on_snapshot_rejected,
-        }
 
     # --- the machine ---
-
-    def step(self, event: Event) -> None:
-        """Something happened.  Never raises for what a peer or a disk may do."""
-        self._events[type(event)](event)
-
-    def take(self) -> Effects:
-        """Everything the outside should now do."""
-        self.role.on_flush()
-        self.forwarded.forward()
-        effects = self.effects
-        self.effects = Effects()
-        return effects
-
-    def snapshot_mark(self, index: Index) -> SnapshotMark:
-        """The mark of a snapshot of a store that has applied exactly the entries up to `index`.
-
-        `index` is committed, and not before what our log still holds.
-        """
-        term = self.log.term(index)
-        assert term is not None
-        assert index <= self.commit
-        return SnapshotMark(index, term, self.log.members_at(index))
-
-    @property
-    def last_index(self) -> Index:
-        return self.log.last_index
-
-    @property
-    def last_term(self) -> int:
-        return self.log.last_term
 
     @property
     def installing(self) -> bool:
@@ -216,22 +160,8 @@ class Zab(ZabState):
 
     # --- events ---
 
-    def _on_time_passed(self, event: TimePassed) -> None:
-        now = event.now
-        if now < self.now:
-            return
-        self.now = now
+    def _on_clock(self, now: Instant) -> None:
         self.role.on_clock(now)
-        if self.wake is None or now < self.wake:
-            return
-        late_ms, self.wake = now - self.wake, None
-        if late_ms > self.config.heartbeat_ms:
-            self.role.on_pause(late_ms)
-        self.role.on_time(now)
-        self.forwarded.on_time(now)
-        for instant in (self.role.next_wake(), self.forwarded.next_deadline()):
-            if instant is not None:
-                self.arm(instant)
 
     def _on_received(self, event: Received) -> None:
         source, message = event.source, event.message
@@ -244,7 +174,7 @@ class Zab(ZabState):
             case ReadIndex():
                 self._on_read_index(source, message)
             case ReadIndexReply():
-                self.forwarded.on_reply(source, message)
+                self._on_read_index_reply(source, message)
             case Notification():
                 self.role.on_notification(source, message)
             case FollowerInfo():
@@ -305,50 +235,7 @@ class Zab(ZabState):
             case SnapshotPieceReply():
                 leading.on_snapshot_piece_reply(source, message)
 
-    def _on_peer_lost(self, event: PeerLost) -> None:
-        self.role.on_peer_lost(event.peer)
-
-    def _on_proposed(self, event: Proposed) -> None:
-        self.role.on_proposed(event)
-
-    def _on_saved(self, event: Saved) -> None:
-        self.on_saved_serial(event.serial)
-        self.role.on_saved()
-        self.incoming.hand_over()
-
-    def _on_read_requested(self, event: ReadRequested) -> None:
-        if self.leads:
-            self.role.on_read_requested(event.ticket)
-        else:
-            self.forwarded.request(event.ticket)
-
-    def _on_read_index(self, source: NodeId, message: ReadIndex) -> None:
-        if self.leads:
-            self.role.on_read_index(source, message.context)
-        else:
-            self.send(source, ReadIndexReply(message.context, None))
-
-    def _on_members_change_requested(self, event: MembersChangeRequested) -> None:
-        self.effects.answers.append(Answer(event.ticket, STATIC_MEMBERS))
-
-    def _on_transfer_requested(self, event: TransferRequested) -> None:
-        self.role.on_transfer_requested(event.target)
-
-    def _on_snapshot_taken(self, event: SnapshotTaken) -> None:
-        if event.mark.index <= self.commit:
-            config = self.config
-            needed_after, needed_bytes = self.role.needed_after(), config.catching_up_bytes
-            self.log.compact(event.mark, config.tail_entries, config.tail_bytes, needed_after, needed_bytes)
-
-    def _on_chunk_loaded(self, event: ChunkLoaded) -> None:
-        self.role.on_chunk_loaded(event)
-
-    def _on_chunk_saved(self, event: ChunkSaved) -> None:
-        self.incoming.on_chunk_saved(event)
-
     def _on_snapshot_installed(self, event: SnapshotInstalled) -> None:
         if self.incoming.on_installed(event) and isinstance(self.role, Following):
             self.role.installed()
 
-    def _on_snapshot_rejected(self, event: SnapshotRejected) -> None:
-        self.incoming.on_rejected(event)
