@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,21 @@ def test_names_come_and_go(tmp_path: Path) -> None:
     assert files.names(directory) == []
     with pytest.raises(FileNotFoundError):
         files.open(directory / "y")
+
+
+def test_what_lies_there_is_for_nobody_else_to_read(tmp_path: Path) -> None:
+    """The log holds all keys, the hashes of passwords, and tokens that are as good as a password."""
+    files = RealFiles()
+    directory = tmp_path / "a" / "b"
+    umask = os.umask(0)
+    try:
+        files.make_directory(directory)
+        files.create(directory / "log").close()
+        files.lock(directory / "lock").release()
+    finally:
+        os.umask(umask)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (directory, directory / "log", directory / "lock")]
+    assert modes == [0o700, 0o600, 0o600]
 
 
 def test_a_directory_that_is_there_already_is_durable_all_the_same(

@@ -69,6 +69,25 @@ def test_a_transfer_goes_on_from_the_snapshot_with_which_it_began() -> None:
     assert one.work.load(LoadChunk("n3", 0)).mark == mark(8)
 
 
+def test_two_members_that_catch_up_do_not_take_their_snapshots_from_each_other() -> None:
+    """Found by `agreed simulate --profile multipaxos-disk --seed 8000290`: each chunk for one closed the file
+    of the other, whose name newer snapshots had taken away, so both began anew, again and again."""
+    one = One()
+    one.take(7)
+    assert one.work.load(LoadChunk("n2", 0)).mark == mark(7)
+    one.take(8)
+    assert one.work.load(LoadChunk("n3", 0)).mark == mark(8)
+    one.take(9)
+    one.take(10)
+    for offset in (64, 128):
+        assert one.work.load(LoadChunk("n2", offset, 7)).mark == mark(7)
+        assert one.work.load(LoadChunk("n3", offset, 8)).mark == mark(8)
+    for member in ("n2", "n3"):
+        assert one.work.load(LoadChunk(member, 0)).mark == mark(10)
+    for forgotten in (7, 8):
+        assert one.snapshots.read_chunk(forgotten, 0, 1) is None, "nobody is sent it any more"
+
+
 def test_where_nothing_can_be_read_there_is_nothing() -> None:
     one = One()
     assert one.work.load(LoadChunk("n2", 0)).mark is None

@@ -181,6 +181,8 @@ def test_one_that_is_being_sent_can_be_read_to_its_end_after_it_was_removed() ->
     assert rest.done
     assert len(first.data + rest.data) == written.size
     assert snapshots.read_chunk(9, 0, 1) is not None
+    assert snapshots.read_chunk(7, 0, 1) is not None, "the two are sent to two members"
+    snapshots.close_all_but({9})
     assert snapshots.read_chunk(7, 0, 1) is None
 
 

@@ -1,28 +1,54 @@
 """Commands drawn by Hypothesis: few names, so that they meet; some of everything that can be wrong."""
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 from hypothesis import strategies as st
 
 from agreed.store.commands import (
     AddCredential,
+    AddRole,
+    AddUser,
     AttachLease,
+    ChangePassword,
     Check,
     Command,
     Compact,
     Create,
     Delete,
     DeleteRange,
+    DeleteRole,
+    DeleteUser,
+    DisableAuth,
+    EnableAuth,
     ExpireLease,
+    ForgetTokens,
     GrantLease,
+    GrantPermission,
+    GrantRole,
     Guard,
+    IssueToken,
     Multi,
+    OnBehalf,
     Put,
     Range,
     RemoveIdle,
     RevokeLease,
+    RevokePermission,
+    RevokeRole,
     SetAcl,
+    SetAlarm,
+    SetConfiguration,
     SetData,
+    Sweep,
     Transaction,
+)
+from agreed.store.etcd_members import (
+    AnnounceMember,
+    ArriveMember,
+    ForgetMember,
+    PublishMember,
+    UpdateMember,
 )
 from agreed.store.machine import Store
 from agreed.store.records import Credential, Permission
@@ -135,9 +161,11 @@ guards = st.one_of(
     ),
     st.builds(Guard, keys, range_ends, st.just("value"), st.sampled_from(("=", "!=", "<")), st.just(b"x")),
 )
+puts = st.builds(Put, keys, data, st.sampled_from((0, 0, 0, 1, 2, None)))
+delete_ranges = st.builds(DeleteRange, keys, range_ends)
 flat_operations = st.one_of(
-    st.builds(Put, keys, data, st.sampled_from((0, 0, 0, 1, 2, None))),
-    st.builds(DeleteRange, keys, range_ends),
+    puts,
+    delete_ranges,
     st.builds(Range, keys, range_ends, st.integers(0, 6), st.integers(0, 2)),
 )
 
@@ -148,10 +176,63 @@ def transactions(inner: st.SearchStrategy[object]) -> st.SearchStrategy[Transact
 
 
 flat_commands: st.SearchStrategy[Command] = st.one_of(
+    st.one_of(puts, delete_ranges),
     transactions(flat_operations),
     transactions(st.one_of(flat_operations, flat_operations, transactions(flat_operations))),
     st.builds(Compact, st.integers(0, 10)),
+    st.just(Sweep()),
 )
+
+names = st.sampled_from(("root", "root", "u"))
+accesses = st.sampled_from((0, 1, 2))
+user_commands: st.SearchStrategy[Command] = st.one_of(
+    st.just(EnableAuth()),
+    st.just(DisableAuth()),
+    st.builds(AddUser, names, st.sampled_from((None, b"hash"))),
+    st.builds(DeleteUser, names),
+    st.builds(ChangePassword, names, st.just(b"other")),
+    st.builds(GrantRole, names, names),
+    st.builds(GrantRole, names, names),
+    st.builds(RevokeRole, names, names),
+    st.builds(AddRole, names),
+    st.builds(DeleteRole, names),
+    st.builds(GrantPermission, names, accesses, keys, range_ends),
+    st.builds(RevokePermission, names, keys, range_ends),
+    st.builds(IssueToken, names, st.sampled_from(("t1", "t2")), st.integers(1, 6)),
+    st.builds(ForgetTokens, st.just(("t1",))),
+)
+urls = st.sampled_from(((), ("http://a",), ("http://a", "http://b"), ("http://c",)))
+ids = st.integers(0, 3)
+cluster_commands: st.SearchStrategy[Command] = st.one_of(
+    st.builds(SetAlarm, ids, ids, st.booleans()),
+    st.builds(AnnounceMember, ids, urls, st.booleans()),
+    st.builds(ArriveMember, ids, ids),
+    st.builds(PublishMember, ids, st.just("n1"), urls, urls),
+    st.builds(UpdateMember, ids, st.one_of(st.none(), urls), st.booleans()),
+    st.builds(ForgetMember, ids),
+    st.builds(SetConfiguration, st.sampled_from((b"server.1=a", b"server.1=b"))),
+)
+plain_leases: st.SearchStrategy[Command] = st.one_of(
+    st.builds(GrantLease, leases, st.just(60_000), st.just(b""), st.none()),
+    st.builds(RevokeLease, leases, st.just(True)),
+    st.builds(ExpireLease, leases, st.integers(0, 4), st.just(0), st.just(True)),
+)
+_FOR_SOMEBODY = get_args(get_type_hints(OnBehalf)["command"])
+of_clients = st.one_of(flat_commands, flat_commands, user_commands, cluster_commands, plain_leases).filter(
+    lambda command: isinstance(command, _FOR_SOMEBODY)
+)
+etcd_commands: st.SearchStrategy[Command] = st.one_of(
+    flat_commands,
+    user_commands,
+    cluster_commands,
+    plain_leases,
+    st.builds(OnBehalf, names, st.sampled_from((3, 6, 99, 99)), of_clients),
+)
+ENABLED: list[tuple[int, str, Command]] = [
+    (0, "n1", command)
+    for command in (AddUser("root", b"hash"), AddUser("u", b"hash"), AddRole("u"), GrantRole("root", "root"))
+]
+"""With these before, authentication can be switched on."""
 
 Step = tuple[int, str, Command]
 """How many milliseconds pass, then which node sends which command."""
@@ -164,6 +245,7 @@ def steps(commands: st.SearchStrategy[Command], most: int) -> st.SearchStrategy[
 
 tree_steps = steps(st.one_of(tree_commands, tree_commands, tree_commands, lease_commands), 30)
 all_steps = steps(st.one_of(tree_commands, tree_commands, lease_commands, flat_commands), 30)
+etcd_steps = steps(etcd_commands, 30)
 
 GREETING: list[Step] = [
     (5, "n1", GrantLease(1, 10_000, b"secret", (HERE, ALICE))),

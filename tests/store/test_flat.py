@@ -10,6 +10,10 @@ from agreed.store.results import RangeResult, Refusal
 
 @pytest.fixture
 def store() -> Store:
+    return begun()
+
+
+def begun() -> Store:
     """Revisions 1 to 4: a, b, c, then b again."""
     store = Store()
     for key in (b"a", b"b", b"c", b"b"):
@@ -32,16 +36,20 @@ TABLE = [
     (Range(b"c", b"a"), ([], 0, False)),
     (Range(b"a", b"\0", limit=2), ([b"at 1", b"at 4"], 3, True)),
     (Range(b"a", b"\0", limit=3), ([b"at 1", b"at 4", b"at 3"], 3, False)),
+    (Range(b"a", b"\0", limit=1 << 63), ([b"at 1", b"at 4", b"at 3"], 3, False)),
     (Range(b"a", b"\0", revision=2), ([b"at 1", b"at 2"], 2, False)),
-    (Range(b"a", b"\0", revision=-1, limit=-1), ([b"at 1", b"at 4", b"at 3"], 3, False)),
+    (Range(b"a", b"\0", limit=-1), ([b"at 1", b"at 4", b"at 3"], 3, False)),
+    (Range(b"a", b"\0", revision=-1), Refusal.COMPACTED),
     (Range(b"a", None, revision=5), Refusal.FUTURE_REVISION),
-    (Range(b"", None), Refusal.BAD_ARGUMENTS),
+    (Range(b"", None), Refusal.EMPTY_KEY),
 ]
 
 
 @pytest.mark.parametrize(("asked", "expected"), TABLE)
 def test_a_range(store: Store, asked: Range, expected: object) -> None:
     assert read(store, asked) == expected
+    count = store.flat.count(asked, store.revision)
+    assert count == (expected[1] if isinstance(expected, tuple) else expected)
 
 
 def test_before_a_compaction_nothing_can_be_read_but_at_it_everything(store: Store) -> None:

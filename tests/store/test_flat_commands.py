@@ -3,11 +3,21 @@ from __future__ import annotations
 
 import pytest
 
-from agreed.store.commands import Compact, DeleteRange, GrantLease, Guard, Put, Range, Transaction
+from agreed.store.commands import (
+    Compact,
+    DeleteRange,
+    GrantLease,
+    Guard,
+    Put,
+    Range,
+    SetConfiguration,
+    Transaction,
+)
+from agreed.store.duplicate_keys import DEPTH_MOST
 from agreed.store.events import EventKind
-from agreed.store.flat_commands import DEPTH_MOST
 from agreed.store.invariants import check
 from agreed.store.machine import Store
+from agreed.store.records import Record
 from agreed.store.results import (
     DeleteRangeResult,
     Done,
@@ -20,8 +30,13 @@ from agreed.store.results import (
 
 @pytest.fixture
 def store() -> Store:
-    """Revision 1: lease 5.  2: k.  3: k again, on the lease.  4: l."""
+    return begun()
+
+
+def begun() -> Store:
+    """Revision 1: the members.  Lease 5.  2: k.  3: k again, on the lease.  4: l."""
     store = Store()
+    store.execute(SetConfiguration(b"server.1=..."))
     store.execute(GrantLease(5, 60_000, b"", None))
     for put in (Put(b"k", b"one"), Put(b"k", b"two", 5), Put(b"l", b"ell")):
         done(store, put)
@@ -83,13 +98,17 @@ BAD_GUARDS = [
     Guard(b"k", None, "version", "<=", 2),
     Guard(b"k", None, "version", "=", b"2"),
     Guard(b"k", None, "value", "=", 2),
-    Guard(b"", None, "version", "=", 0),
 ]
 
 
 @pytest.mark.parametrize("guard", BAD_GUARDS)
 def test_a_guard_that_makes_no_sense(store: Store, guard: Guard) -> None:
     assert store.execute(Transaction((guard,), (), ())) is Refusal.BAD_ARGUMENTS
+
+
+def test_a_guard_names_a_key(store: Store) -> None:
+    guard = Guard(b"", None, "version", "=", 0)
+    assert store.execute(Transaction((guard,), (), ())) is Refusal.EMPTY_KEY
 
 
 def test_the_first_guard_that_fails_is_numbered_and_the_other_branch_is_taken(store: Store) -> None:
@@ -135,13 +154,20 @@ IMPOSSIBLE: list[tuple[tuple[Put | DeleteRange | Range | Transaction, ...], Refu
     ((Put(b"x", b"", 99),), Refusal.NO_LEASE),
     ((Put(b"x", None),), Refusal.NO_KEY),
     ((Put(b"x", b"", None),), Refusal.NO_KEY),
-    ((Put(b"", b""),), Refusal.BAD_ARGUMENTS),
-    ((Put(b"x", b"1"), Put(b"x", b"2")), Refusal.BAD_ARGUMENTS),
-    ((Put(b"x", b"1"), Transaction((), (Put(b"x", b"2"),), ())), Refusal.BAD_ARGUMENTS),
-    ((Put(b"x", b"1"), DeleteRange(b"a", b"\0")), Refusal.BAD_ARGUMENTS),
-    ((DeleteRange(b"a", b"\0"), Put(b"x", b"1")), Refusal.BAD_ARGUMENTS),
+    ((Put(b"x", None, 99),), Refusal.NO_KEY),
+    ((Put(b"", b""),), Refusal.EMPTY_KEY),
+    ((DeleteRange(b"", None),), Refusal.EMPTY_KEY),
+    ((Range(b"", b"\0"),), Refusal.EMPTY_KEY),
+    ((Put(b"x", b"1"), Put(b"x", b"2")), Refusal.DUPLICATE_KEY),
+    ((Put(b"x", b"1"), Transaction((), (Put(b"x", b"2"),), ())), Refusal.DUPLICATE_KEY),
+    ((Put(b"x", b"1"), DeleteRange(b"a", b"z")), Refusal.DUPLICATE_KEY),
+    ((DeleteRange(b"a", b"z"), Put(b"x", b"1")), Refusal.DUPLICATE_KEY),
     ((Range(b"k", None, 5),), Refusal.FUTURE_REVISION),
     ((Range(b"k", None, 1),), Refusal.COMPACTED),
+    ((DeleteRange(b"a", b"\0"), Put(b"k", b"", None)), Refusal.NO_KEY),
+    ((Transaction((), (DeleteRange(b"a", b"\0"),), ()), Put(b"k", None)), Refusal.NO_KEY),
+    ((Range(b"k", None, 5), Put(b"x", b"", 99)), Refusal.NO_LEASE),
+    ((Put(b"y", b"", 99), Put(b"x", None)), Refusal.NO_LEASE),
 ]
 
 
@@ -184,3 +210,77 @@ def test_a_key_moves_from_lease_to_lease(store: Store) -> None:
     assert five is not None
     assert six is not None
     assert (list(five.flat_keys), list(six.flat_keys)) == ([], [b"k"])
+
+
+def test_put_and_delete_range_alone_are_what_they_are_in_a_transaction(store: Store) -> None:
+    before = store.flat.get(b"k")
+    assert store.execute(Put(b"k", b"3", None)) == PutResult(before)
+    k = store.flat.get(b"k")
+    assert k is not None
+    assert (k.value, k.version, k.lease, k.modify_revision, store.revision) == (b"3", 3, 5, 5, 5)
+    assert store.execute(DeleteRange(b"k", b"z")) == DeleteRangeResult((k, record(store, b"l")))
+    assert store.revision == 6
+    assert store.execute(DeleteRange(b"k", None)) == DeleteRangeResult(())
+    assert store.execute(DeleteRange(b"k", b"z")) == DeleteRangeResult(())
+    assert store.revision == 6
+    check(store)
+
+
+def record(store: Store, key: bytes) -> Record:
+    versions = store.flat.history.older.get(key) or [store.flat.history.current[key]]
+    return versions[-1]
+
+
+ALONE: list[tuple[Put | DeleteRange, Refusal]] = [
+    (Put(b"", b""), Refusal.EMPTY_KEY),
+    (Put(b"x", b"", 99), Refusal.NO_LEASE),
+    (Put(b"x", None, 99), Refusal.NO_LEASE),
+    (Put(b"x", None), Refusal.NO_KEY),
+    (Put(b"x", b"", None), Refusal.NO_KEY),
+    (DeleteRange(b"", b"\0"), Refusal.EMPTY_KEY),
+]
+
+
+@pytest.mark.parametrize(("command", "refusal"), ALONE)
+def test_what_cannot_be_done_alone(store: Store, command: Put | DeleteRange, refusal: Refusal) -> None:
+    before = list(store.capture().pieces())
+    assert store.execute(command) is refusal
+    assert list(store.capture().pieces()) == before
+
+
+def test_of_two_versions_at_one_revision_the_later_counts(store: Store) -> None:
+    """etcd takes such transactions, so they are taken here."""
+    put = Transaction((), (Put(b"k", b"new", 5),), ())
+    delete = Transaction((), (DeleteRange(b"k", None),), ())
+    done(store, put, delete)
+    assert store.flat.get(b"k") is None
+    five = store.leases.get(5)
+    assert five is not None
+    assert list(five.flat_keys) == []
+    done(store, DeleteRange(b"l", b"\0"), Put(b"l", b"anew"))
+    ell = store.flat.get(b"l")
+    assert ell is not None
+    assert (ell.version, ell.create_revision, ell.modify_revision) == (1, 6, 6)
+    history = store.flat.history
+    told = [(r.key, r.modify_revision, r.version) for r in history.since(4)]
+    assert told == [(b"k", 5, 3), (b"k", 5, 0), (b"l", 6, 0), (b"l", 6, 1)]
+    before = [history.before(r) for r in history.since(4)]
+    assert [None if r is None else r.value for r in before] == [b"two", b"two", b"ell", b"ell"]
+    store.execute(Compact(5))
+    check(store)
+    assert [r.version for r in history.since(4)] == [0, 0, 1]
+
+
+def test_the_first_put_of_a_cluster_is_revision_2() -> None:
+    """What leaders say while the cluster is being founded moves it no further, nor do leases without keys."""
+    store = Store()
+    store.begin(1_000, 2)
+    assert store.execute(SetConfiguration(b"server.1=...", 1)) is Refusal.STALE
+    assert store.execute(SetConfiguration(b"server.1=...", 2)) is Done.DONE
+    assert store.execute(SetConfiguration(b"server.1=...", 2)) is Done.DONE
+    assert store.revision == 1
+    store.execute(GrantLease(5, 60_000, b"", None))
+    store.execute(Put(b"k", b""))
+    k = store.flat.get(b"k")
+    assert k is not None
+    assert (k.create_revision, k.modify_revision, store.revision) == (2, 2, 2)

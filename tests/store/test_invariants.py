@@ -7,12 +7,26 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agreed.store.commands import GrantLease, Put, Transaction
+from agreed.store.commands import (
+    AddRole,
+    AddUser,
+    Command,
+    EnableAuth,
+    GrantLease,
+    GrantPermission,
+    GrantRole,
+    IssueToken,
+    Put,
+    SetAlarm,
+    Transaction,
+)
+from agreed.store.etcd_members import PublishMember
 from agreed.store.invariants import INVARIANTS, InvariantBroken, Progress, check
 from agreed.store.leases import Lease
 from agreed.store.machine import Store
 from agreed.store.quota import Quota
 from agreed.store.records import ALL, OPEN_ACL, Permission, Record
+from agreed.store.users import Access, Token, User
 from tests.store.talk import Client, record
 
 
@@ -30,7 +44,19 @@ def store() -> Store:
     store.execute(GrantLease(5, 60_000, b"", None))
     for put in (Put(b"k", b"", 5), Put(b"k", b""), Put(b"l", b"", 5)):
         client.execute(Transaction((), (put,), ()))
+    for command in OF_USERS:
+        store.execute(command)
+    store.users.permits("u", b"k", None, Access.READ)
+    for number in (1, 2):
+        store.execute(PublishMember(number, "n", (f"http://{number}",), ()))
     return store
+
+
+OF_USERS: list[Command] = [
+    *(AddUser("root", b""), AddUser("u", b""), AddRole("r"), GrantRole("u", "r")),
+    *(GrantPermission("r", 0, b"k", None), GrantRole("root", "root"), EnableAuth()),
+    *(IssueToken("u", "t", 7), SetAlarm(1, 1, True)),
+]
 
 
 def put(store: Store, path: str, **fields: Any) -> Record:
@@ -55,11 +81,21 @@ def move_to_the_end(store: Store, path: bytes) -> None:
 
 
 def put_version(store: Store, key: bytes, position: int, **fields: Any) -> None:
+    """Position 0 is the oldest version; there are two."""
     history = store.flat.history
-    old = history.versions[key][position]
+    old = history.current[key] if position else history.older[key][0]
     new = replace(old, **fields)
-    history.versions[key][position] = new
+    if position:
+        history.current[key] = new
+    else:
+        history.older[key][0] = new
     history.log[history.log.index(old)] = new
+
+
+def unswept(store: Store) -> None:
+    """A sweep that says it is through, and has done nothing."""
+    store.flat.history.compacted = store.revision
+    store.flat.history.swept = len(store.flat.history.log)
 
 
 MUTANTS: list[tuple[str, str, Callable[[Store], object]]] = [
@@ -98,12 +134,31 @@ MUTANTS: list[tuple[str, str, Callable[[Store], object]]] = [
     ("history_agrees_with_its_log", "a lost version", lambda s: s.flat.history.log.pop()),
     ("history_agrees_with_its_log", "out of order", lambda s: s.flat.history.log.reverse()),
     ("history_agrees_with_its_log", "a lost key", lambda s: s.flat.history.keys.remove(b"l")),
-    ("history_agrees_with_its_log", "missed by compactions", lambda s: s.flat.history.replaced.clear()),
+    ("history_agrees_with_its_log", "an old version lost", lambda s: s.flat.history.older.clear()),
+    ("history_agrees_with_its_log", "a newest version lost", lambda s: s.flat.history.current.pop(b"l")),
+    ("history_agrees_with_its_log", "an empty list", lambda s: s.flat.history.older.update({b"l": []})),
+    ("history_agrees_with_its_log", "a living key is dead", lambda s: s.flat.history.dead.add(b"l")),
+    ("history_agrees_with_its_log", "missed by a sweep", unswept),
+    ("history_agrees_with_its_log", "miscounted", lambda s: setattr(s.flat.history, "size_bytes", 7)),
     ("versions_follow_each_other", "a leap", lambda s: put_version(s, b"k", 1, version=3)),
     ("versions_follow_each_other", "born twice", lambda s: put_version(s, b"k", 1, create_revision=13)),
     ("versions_follow_each_other", "died unborn", lambda s: put_version(s, b"k", 0, version=0)),
     ("flat_keys_and_leases_agree", "not in its set", lambda s: lease(s, 5).flat_keys.clear()),
     ("flat_keys_and_leases_agree", "a claim", lambda s: lease(s, 5).flat_keys.update({b"k": None})),
+    ("users_and_roles_agree", "another name", lambda s: s.users.users.update({"v": User("u", None)})),
+    ("users_and_roles_agree", "out of order", lambda s: s.users.users.update(
+        {"u": User("u", None, ("root", "r"))})),
+    ("users_and_roles_agree", "no such role", lambda s: s.users.roles.clear()),
+    ("users_and_roles_agree", "twice", lambda s: s.users.roles.update({"r": s.users.roles["r"] * 2})),
+    ("users_and_roles_agree", "nobody is root", lambda s: s.users.users.pop("root")),
+    ("users_and_roles_agree", "tokens for nothing", lambda s: setattr(s.users, "enabled", False)),
+    ("users_and_roles_agree", "a token of nobody", lambda s: s.users.tokens.update({"x": Token("x", 0)})),
+    ("users_and_roles_agree", "kept too long", lambda s: s.users.roles.update({"r": ()})),
+    ("commands_are_looked_at_when_they_must_be", "looks away", lambda s: setattr(s, "guarded", False)),
+    ("members_are_told_apart", "one for another", lambda s: s.etcd_members.table.update(
+        {3: replace(s.etcd_members.table[1], identity=3)})),
+    ("members_are_told_apart", "two in one", lambda s: s.etcd_members.table.update(
+        {1: replace(s.etcd_members.table[1], identity=2)})),
     ("feed_is_in_order", "out of order", lambda s: s.feed.events.reverse()),
     ("feed_is_in_order", "not above its beginning", lambda s: setattr(
         s.feed, "compacted", s.feed.events[0].revision)),

@@ -118,6 +118,44 @@ def test_a_plain_lease_is_nobodys_and_is_no_session(store: Store) -> None:
     assert store.execute(RevokeLease(5), "n2") is Done.DONE
 
 
+def test_a_plain_lease_consumes_a_revision_only_when_keys_go_with_it(store: Store) -> None:
+    """As in etcd, whose clients compare revisions."""
+    for lease in (5, 6, -7):
+        assert isinstance(store.execute(GrantLease(lease, 60_000, b"", None)), LeaseResult)
+    assert store.execute(GrantLease(5, 60_000, b"", None)) is Refusal.LEASE_EXISTS
+    assert store.execute(GrantLease(0, 60_000, b"", None)) is Refusal.BAD_ARGUMENTS
+    assert store.execute(RevokeLease(9, True)) is Refusal.NO_LEASE
+    assert store.execute(ExpireLease(9, 1, 0, True)) is Refusal.NO_LEASE
+    assert store.execute(ExpireLease(6, 1)) is Refusal.STALE
+    assert store.execute(RevokeLease(6, True)) is Done.DONE
+    assert store.revision == 0
+    for key in (b"b", b"a"):
+        store.execute(Put(key, b"", 5))
+        store.execute(Put(key, b"", -7))
+    store.execute(Put(b"a", b"", 5))
+    assert store.revision == 5
+    assert store.execute(ExpireLease(5, 1, 0, True)) is Done.DONE
+    assert store.revision == 6
+    assert store.execute(RevokeLease(-7, True)) is Done.DONE
+    assert store.revision == 7
+    assert [e.record.key for e in store.fresh[-2:]] == [b"a", b"b"]
+
+
+def test_an_expiry_does_not_end_a_later_lease_that_was_given_the_same_id(store: Store) -> None:
+    store.execute(GrantLease(5, 60_000, b"", None))
+    decided = ExpireLease(5, 1, 0, True)
+    store.execute(RevokeLease(5, True))
+    store.execute(GrantLease(5, 60_000, b"", None))
+    assert store.execute(decided) is Refusal.STALE
+    assert store.execute(ExpireLease(5, 2, 0, True)) is Done.DONE
+
+
+def test_an_etcd_client_has_no_say_over_sessions(store: Store, client: Client) -> None:
+    assert client.execute(RevokeLease(1, True)) is Refusal.NO_LEASE
+    assert store.execute(ExpireLease(1, 1, 0, True)) is Refusal.NO_LEASE
+    assert store.leases.get(1) is not None
+
+
 def test_ephemeral_keys_have_no_children(store: Store, client: Client) -> None:
     client.create("/e", mode=1)
     assert client.create("/e/x") is Refusal.PARENT_IS_EPHEMERAL

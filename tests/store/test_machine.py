@@ -1,4 +1,5 @@
 """The store against a second, naive state machine; and what every command does to the revision."""
+
 from __future__ import annotations
 
 import pytest
@@ -62,7 +63,7 @@ def dump(store: Store) -> dict[str, tuple[object, ...]]:
     return seen
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(drawn.tree_steps)
 def test_the_store_does_what_the_plain_rules_say(steps: list[drawn.Step]) -> None:
     store, naive = Store(), NaiveZooKeeper()
@@ -77,7 +78,7 @@ def test_the_store_does_what_the_plain_rules_say(steps: list[drawn.Step]) -> Non
         progress = check(store, progress)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(drawn.all_steps)
 def test_invariants_hold_after_every_command_of_every_space(steps: list[drawn.Step]) -> None:
     store = Store()
@@ -89,6 +90,21 @@ def test_invariants_hold_after_every_command_of_every_space(steps: list[drawn.St
         progress = check(store, progress)
         assert store.revision - before in (0, 1), step
         assert all(event.revision == store.revision for event in store.feed.events[events:]), step
+
+
+@settings(max_examples=150)
+@given(drawn.etcd_steps)
+def test_invariants_hold_after_every_command_of_clients_of_etcd(steps: list[drawn.Step]) -> None:
+    store = Store()
+    progress = check(store)
+    for step in drawn.GREETING + drawn.ENABLED + steps:
+        before, events = store.revision, len(store.feed.events)
+        result = drawn.apply(store, step)
+        progress = check(store, progress)
+        told = store.feed.events[events:]
+        assert all(event.revision == store.revision for event in told), step
+        if step not in drawn.GREETING:
+            assert store.revision - before == (1 if told else 0), (step, result)
 
 
 def ready() -> Store:
@@ -114,7 +130,9 @@ BURNING: list[tuple[Command, Command]] = [
 
 
 @pytest.mark.parametrize(("granted", "refused"), BURNING, ids=lambda command: type(command).__name__)
-def test_a_command_consumes_one_revision_also_when_it_is_refused(granted: Command, refused: Command) -> None:
+def test_a_command_of_a_session_consumes_one_revision_also_when_it_is_refused(
+    granted: Command, refused: Command
+) -> None:
     store = ready()
     store.execute(Create(1, b"/container/", None, None, 0), "n1")
     store.execute(Create(1, b"/container", None, None, 4), "n1")

@@ -1,4 +1,5 @@
 """All or none, and later operations see the earlier ones."""
+
 from __future__ import annotations
 
 import msgspec
@@ -122,7 +123,7 @@ def snapshot(store: Store) -> list[object]:
     return [header, *rest]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(drawn.tree_steps, st.lists(drawn.operations, max_size=6))
 def test_a_failed_multi_changes_nothing_but_the_revision(
     steps: list[drawn.Step], operations: list[Create | SetData | Delete | Check]

@@ -1,9 +1,11 @@
 """Out in pieces while the store goes on, in again, and the same bytes on every node."""
+
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import msgspec
 import pytest
@@ -11,21 +13,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agreed.errors import CorruptData
+from agreed.store import flat_commands, machine, mvcc
 from agreed.store.commands import (
+    AddRole,
+    AddUser,
     Batch,
     Checkpoint,
     Compact,
     Create,
+    EnableAuth,
     GrantLease,
+    GrantPermission,
+    GrantRole,
+    IssueToken,
     Put,
+    RevokeLease,
+    SetAlarm,
     SetConfiguration,
     SetData,
     Transaction,
 )
+from agreed.store.etcd_members import PublishMember
 from agreed.store.invariants import check
 from agreed.store.machine import Restorer, Store
 from agreed.store.records import READ
-from agreed.store.results import Refusal
+from agreed.store.results import Done, LeaseResult, Refusal
 from agreed.store.snapshot import PIECE_BYTES_MOST
 from tests.store import drawn
 from tests.store.talk import Client, only, record
@@ -46,13 +58,40 @@ def told(store: Store, events: int) -> list[tuple[object, ...]]:
     return [(e.revision, e.kind, e.space, e.record.key, e.record.value) for e in store.feed.events[-events:]]
 
 
-@settings(max_examples=150, deadline=None)
-@given(drawn.all_steps, st.sets(st.integers(0, 33)), st.integers(1, 4))
+restorations = st.sets(st.integers(0, 33))
+
+
+@settings(max_examples=150)
+@given(drawn.all_steps, restorations, st.integers(1, 4))
 def test_a_node_that_was_restored_on_the_way_says_and_holds_the_same(
     steps: list[drawn.Step], restorations: set[int], size: int
 ) -> None:
+    same_after_restorations(drawn.GREETING + steps, restorations, size)
+
+
+OF_ETCD = (drawn.etcd_steps, restorations, st.integers(1, 4), st.integers(1, 3))
+
+
+@settings(max_examples=150)
+@given(*OF_ETCD)
+def test_and_with_clients_of_etcd_and_compactions_that_take_their_time(
+    steps: list[drawn.Step], restorations: set[int], size: int, swept: int
+) -> None:
+    same_though_swept_slowly(steps, restorations, size, swept)
+
+
+def same_though_swept_slowly(steps: list[drawn.Step], restorations: set[int], size: int, swept: int) -> None:
+    with (
+        mock.patch.object(mvcc, "SWEPT_BY_COMPACTION", swept),
+        mock.patch.object(flat_commands, "SWEPT_BY_COMPACTION", swept),
+        mock.patch.object(machine, "SWEPT_PER_PAYLOAD", swept),
+    ):
+        same_after_restorations(drawn.GREETING + drawn.ENABLED + steps, restorations, size)
+
+
+def same_after_restorations(steps: list[drawn.Step], restorations: set[int], size: int) -> None:
     steady, other = Store(), Store()
-    for number, step in enumerate(drawn.GREETING + steps):
+    for number, step in enumerate(steps):
         events = len(steady.feed.events)
         result, same = drawn.apply(steady, step), drawn.apply(other, step)
         assert repr(result) == repr(same)
@@ -62,8 +101,11 @@ def test_a_node_that_was_restored_on_the_way_says_and_holds_the_same(
         if number in restorations:
             other = restored(pieces(other, size))
             check(other)
+        check(steady)
     assert pieces(steady, size) == pieces(other, size)
     assert steady.tree.quotas.table == other.tree.quotas.table
+    assert steady.guarded == other.guarded
+    assert steady.flat.history.size_bytes == other.flat.history.size_bytes
 
 
 SCRIPT = """
@@ -177,6 +219,62 @@ def test_equal_numbers_are_one_object_again(store: Store) -> None:
     assert big.create_revision is big.children_revision
 
 
+def test_a_node_goes_on_sweeping_where_the_snapshot_was_taken() -> None:
+    """Its snapshots would differ from those of the others until it is through, else, and it would stop."""
+    with (
+        mock.patch.object(mvcc, "SWEPT_BY_COMPACTION", 2),
+        mock.patch.object(machine, "SWEPT_PER_PAYLOAD", 1),
+    ):
+        store = Store()
+        for key in (b"a", b"b", b"c", b"d", b"a", b"c"):
+            store.execute(Put(key, b""))
+        store.execute(Compact(6))
+        again = restored(pieces(store))
+        for _ in range(5):
+            assert pieces(again) == pieces(store)
+            check(again)
+            for each in (store, again):
+                each.begin(1)
+        assert [record.key for record in store.flat.history.log] == [b"b", b"d", b"a", b"c"]
+
+
+def test_leases_are_counted_on_by_a_node_that_was_restored() -> None:
+    store = Store()
+    store.execute(GrantLease(5, 60_000, b"", None))
+    store.execute(RevokeLease(5, True))
+    again = restored(pieces(store))
+    granted = [each.execute(GrantLease(5, 60_000, b"", None)) for each in (store, again)]
+    assert granted[0] == granted[1] == LeaseResult(5, 60_000, b"", 2)
+
+
+def test_what_was_written_before_there_were_users_is_still_read(store: Store) -> None:
+    """Format 1 ended with the number of flat records."""
+    good = pieces(store, 2)
+    header = msgspec.msgpack.decode(good[0])
+    again = restored([msgspec.msgpack.encode([header[0], 1, *header[2:10]]), *good[1:]])
+    check(again)
+    again.leases.granted = store.leases.granted
+    assert pieces(again, 2) == good
+
+
+def test_users_alarms_and_members_come_back(store: Store) -> None:
+    for command in (
+        *(AddUser("root", b"hash"), AddRole("r"), GrantPermission("r", 2, b"a", b"b")),
+        *(GrantRole("root", "root"), EnableAuth(), IssueToken("root", "t", 5), SetAlarm(7, 1, True)),
+        PublishMember(7, "n1", ("http://a",), ("http://b", "http://c")),
+    ):
+        assert store.execute(command) is Done.DONE
+    again = restored(pieces(store, 2))
+    check(again)
+    assert (again.users.enabled, again.users.revision, again.guarded) == (True, 5, True)
+    assert again.users.users == store.users.users
+    assert again.users.roles == store.users.roles
+    assert again.users.tokens == store.users.tokens
+    assert again.alarms.table == store.alarms.table
+    assert again.etcd_members.table == store.etcd_members.table
+    refused([piece for piece in pieces(store) if piece[1] != 6], "announced")
+
+
 def refused(some: list[bytes], saying: str) -> None:
     with pytest.raises(CorruptData, match=saying):
         restored(some)
@@ -213,5 +311,3 @@ def test_a_damaged_snapshot_is_refused_or_is_a_whole_one(data: st.DataObject) ->
         restored(some)
     except CorruptData:
         pass
-
-

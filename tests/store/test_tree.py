@@ -74,7 +74,7 @@ def test_access_lists_are_forgotten_when_there_were_very_many(monkeypatch: pytes
     assert tree.intern((Permission(*OPEN_ACL[0]),)) is OPEN_ACL
 
 
-def test_the_size_of_the_data_is_known_without_a_walk():
+def test_the_size_of_the_data_is_known_without_a_walk() -> None:
     """What `mntr` tells follows every change, and an undone `Multi` leaves no trace of its own."""
     store = Store()
     store.begin(1)

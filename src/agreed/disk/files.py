@@ -159,12 +159,17 @@ class RealLock:
     def release(self) -> None:
         os.close(self._descriptor)
 
+    def fileno(self) -> int:
+        return self._descriptor
+
 
 class RealFiles:
-    """`Files` of the operating system (Linux and other POSIX systems that have fdatasync)."""
+    """`Files` of the operating system (Linux and other POSIX systems that have fdatasync).
+
+    What it makes is its owner's alone: the log holds hashes of passwords, and tokens that are worth one."""
 
     def create(self, path: Path) -> OpenFile:
-        return RealFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
+        return RealFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
 
     def open(self, path: Path) -> OpenFile:
         return RealFile(os.open(path, os.O_RDWR | os.O_CLOEXEC))
@@ -182,7 +187,7 @@ class RealFiles:
             missing.append(directory)
             directory = directory.parent
         for directory in reversed(missing):
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(mode=0o700, exist_ok=True)
             self.fsync_directory(directory.parent)
         if not missing:
             # Whoever made it, this process or the operator, may have ended before its name was durable.
@@ -203,7 +208,7 @@ class RealFiles:
             os.close(descriptor)
 
     def lock(self, path: Path) -> Lock:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

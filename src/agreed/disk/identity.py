@@ -30,6 +30,10 @@ _HEAD = struct.Struct("<8sII")
 _CHECKSUM = struct.Struct("<I")
 
 
+class DirectoryInUse(ConfigurationError):
+    """By another process, as long as that lives."""
+
+
 class DirectoryIdentity(msgspec.Struct, frozen=True, array_like=True):
     """What the file holds.
 
@@ -90,14 +94,14 @@ def write_identity(directory: Path, files: Files, value: DirectoryIdentity) -> N
 def lock_directory(directory: Path, files: Files) -> Lock:
     """Hold the directory until `release`, or the end of the process.
 
-    Raises ConfigurationError if another process holds it, DiskFailed.
+    Raises DirectoryInUse if another process holds it, DiskFailed.
     """
     path = directory / LOCK_FILE
     with disk_failure(path, "locking"):
         try:
             return files.lock(path)
         except BlockingIOError as error:
-            raise ConfigurationError(
+            raise DirectoryInUse(
                 f"{directory} is in use by another process (it holds {path}).  Two nodes never share a data "
                 "directory: stop the other one, or give this one its own."
             ) from error

@@ -84,6 +84,7 @@ class SnapshotWork:
         for name in reversed(self._snapshots.list()):
             try:
                 mark = self._sending[target] = self._snapshots.load(name.index).mark
+                self._snapshots.close_all_but({each.index for each in self._sending.values()})
                 return mark
             except CorruptData as error:
                 aside = self._snapshots.set_aside(name)

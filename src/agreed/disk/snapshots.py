@@ -17,7 +17,7 @@ at the end would stop the node for longer than an election takes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -78,7 +78,7 @@ class Snapshots:
     def __init__(self, directory: Path, files: Files) -> None:
         self._directory = directory
         self._files = files
-        self._open_for_chunks: tuple[SnapshotName, OpenFile] | None = None
+        self._being_sent: dict[Index, tuple[Path, OpenFile]] = {}
 
     def list(self) -> list[SnapshotName]:
         """Oldest first; by name only.  Raises DiskFailed."""
@@ -155,26 +155,30 @@ class Snapshots:
     def read_chunk(self, index: Index, offset: int, size: int) -> Chunk | None:
         """Up to `size` raw bytes of the snapshot at `index`.  None: it is not there (any more).
 
-        The file stays open between calls, so that one which is being sent can still be read to its end
-        after newer ones have taken its name away.  Raises DiskFailed.
+        The file stays open until `close_all_but` leaves it out, so that one which is being sent can still be
+        read to its end after newer ones have taken its name away.  Each that is being sent, not only the last
+        asked for: two members that catch up on two snapshots in turn would close each other's, and where
+        snapshots are taken faster than sent, neither would ever have one whole.  Raises DiskFailed.
         """
-        if self._open_for_chunks is None or self._open_for_chunks[0].index != index:
+        if index not in self._being_sent:
             name = self._find(index)
             if name is None:
                 return None
-            self.close()
             path = snapshot_path(self._directory, name)
             with disk_failure(path, "opening"):
-                self._open_for_chunks = name, self._files.open_for_reading(path)
-        name, file = self._open_for_chunks
-        with disk_failure(snapshot_path(self._directory, name), "reading"):
+                self._being_sent[index] = path, self._files.open_for_reading(path)
+        path, file = self._being_sent[index]
+        with disk_failure(path, "reading"):
             data = file.read(offset, size)
             return Chunk(data, offset + len(data) >= file.size())
 
+    def close_all_but(self, wanted: Collection[Index]) -> None:
+        """Of the files that `read_chunk` has opened, those that nobody is sent any more."""
+        for index in self._being_sent.keys() - set(wanted):
+            self._being_sent.pop(index)[1].close()
+
     def close(self) -> None:
-        if self._open_for_chunks is not None:
-            self._open_for_chunks[1].close()
-            self._open_for_chunks = None
+        self.close_all_but(())
 
     def receiving_path(self, mark: SnapshotMark) -> Path:
         return self._directory / f"{mark.index:020d}-{mark.term:020d}{_RECEIVING}"
@@ -183,6 +187,7 @@ class Snapshots:
         """Give one that does not verify another name, so that it is no longer counted.  Raises DiskFailed."""
         path = snapshot_path(self._directory, name)
         aside = path.with_name(path.name + ".bad")
+        self.close_all_but(self._being_sent.keys() - {name.index})
         with disk_failure(path, "renaming"):
             self._files.rename(path, aside)
             self._files.fsync_directory(self._directory)
@@ -273,6 +278,7 @@ class SnapshotReceiver:
                 self._file = files.open(self._path)
                 self._held = _held(self._file, mark)
                 self._file.truncate(self._held)
+                _write_again(self._file, self._held)
             else:
                 self._file = files.create(self._path)
                 self._held = 0
@@ -387,5 +393,14 @@ def _held(file: OpenFile, mark: SnapshotMark) -> int:
     except BadSnapshot:
         pass
     return scan.held
+
+
+def _write_again(file: OpenFile, held: int) -> None:
+    """What the process before us wrote may have failed to reach the disk: the kernel says so once, and
+    forgets that it still has to.  It is read back all the same, and lost with the power after a sync that has
+    nothing to do.  Only what is written again is synced again."""
+    for offset in range(0, held, SYNCED_EVERY):
+        file.write(offset, file.read(offset, min(SYNCED_EVERY, held - offset)))
+        file.fdatasync()
 
 

@@ -9,12 +9,16 @@ one node (`origin`: its name and identity) in one of its lives (`life`), and its
 gaps, so that a batch which is sent again after a change of leader is answered and not redone (`once.py`).
 
 `Create`, `SetData`, `Delete`, ... speak of the tree space and check their guards in the order in which a
-ZooKeeper server does; `Transaction` (guards, then, otherwise) speaks of the flat space.
+ZooKeeper server does; `Put`, `DeleteRange` and `Transaction` (guards, then, otherwise) speak of the flat
+space.
+
+Fields that came later stand last and have defaults: entries from before are still read.
 """
 from __future__ import annotations
 
 import msgspec
 
+from agreed.store.etcd_members import AnnounceMember, ForgetMember, MemberCommand, UpdateMember
 from agreed.store.records import Credential, Permission
 from agreed.types import LeaseId, NodeId, Revision, Stamp, Term
 
@@ -47,18 +51,22 @@ class AddCredential(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class RevokeLease(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """The client closes it; every key that hangs on it goes, in one revision."""
+    """The client closes it; every key that hangs on it goes, in one revision.  `plain`: an etcd client asks,
+    who has no say over sessions."""
 
     lease: LeaseId
+    plain: bool = False
 
 
 class ExpireLease(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """The leader of `term` has not heard of it for too long.  Refused if it was attached anew since
-    `attach_revision`, and in an entry of another term: who leads then has heard of it more lately."""
+    `attach_revision`, and in an entry of another term: who leads then has heard of it more lately.  `plain`:
+    it is no session, and one that is gone already costs no revision."""
 
     lease: LeaseId
     attach_revision: Revision
     term: Term = 0
+    plain: bool = False
 
 
 # --- the tree space --------------------------------------------------------------------------------------
@@ -139,19 +147,22 @@ class Guard(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Put(msgspec.Struct, frozen=True, array_like=True, tag=32, gc=False):
-    """`value` or `lease` None: keep the present one (refused where the key is absent)."""
+    """`value` or `lease` None: keep the present one (refused where the key is absent).  `shown`: who asked
+    is told what was there before, and so must be allowed to read it."""
 
     key: bytes
     value: bytes | None
     lease: LeaseId | None = 0
     flags: int = 0
+    shown: bool = False
 
 
 class DeleteRange(msgspec.Struct, frozen=True, array_like=True, tag=33, gc=False):
-    """`range_end` None: just `key`; b"\\0": all from `key` on; else [key, range_end)."""
+    """`range_end` None: just `key`; b"\\0": all from `key` on; else [key, range_end).  `shown`: see `Put`."""
 
     key: bytes
     range_end: bytes | None
+    shown: bool = False
 
 
 class Range(msgspec.Struct, frozen=True, array_like=True, tag=34, gc=False):
@@ -177,6 +188,11 @@ class Compact(msgspec.Struct, frozen=True, array_like=True, tag=36, gc=False):
     revision: Revision
 
 
+class Sweep(msgspec.Struct, frozen=True, array_like=True, tag=37, gc=False):
+    """Upkeep: give back some memory of what a compaction left, where the cluster is too idle to do it
+    between its payloads (`store/mvcc.py`)."""
+
+
 # --- the cluster itself ----------------------------------------------------------------------------------
 
 
@@ -193,6 +209,125 @@ class SetConfiguration(msgspec.Struct, frozen=True, array_like=True, tag=49):
     term: Term = 0
 
 
+class SetAlarm(msgspec.Struct, frozen=True, array_like=True, tag=50, gc=False):
+    """`kind`: of `alarms.AlarmKind`.  `member`: as clients of etcd know it."""
+
+    member: int
+    kind: int
+    on: bool
+
+
+# --- users of the flat space -----------------------------------------------------------------------------
+
+
+class EnableAuth(msgspec.Struct, frozen=True, array_like=True, tag=65, gc=False):
+    """From now on everything is done for somebody."""
+
+
+class DisableAuth(msgspec.Struct, frozen=True, array_like=True, tag=66, gc=False):
+    """All tokens are forgotten."""
+
+
+class AddUser(msgspec.Struct, frozen=True, array_like=True, tag=67, gc=False):
+    """`password_hash` None: there is no password (a certificate tells who it is)."""
+
+    name: str
+    password_hash: bytes | None
+
+
+class DeleteUser(msgspec.Struct, frozen=True, array_like=True, tag=68, gc=False):
+    name: str
+
+
+class ChangePassword(msgspec.Struct, frozen=True, array_like=True, tag=69, gc=False):
+    name: str
+    password_hash: bytes | None
+
+
+class GrantRole(msgspec.Struct, frozen=True, array_like=True, tag=70, gc=False):
+    user: str
+    role: str
+
+
+class RevokeRole(msgspec.Struct, frozen=True, array_like=True, tag=71, gc=False):
+    user: str
+    role: str
+
+
+class AddRole(msgspec.Struct, frozen=True, array_like=True, tag=72, gc=False):
+    name: str
+
+
+class DeleteRole(msgspec.Struct, frozen=True, array_like=True, tag=73, gc=False):
+    name: str
+
+
+class GrantPermission(msgspec.Struct, frozen=True, array_like=True, tag=74, gc=False):
+    """`access`: of `users.Access`; key and range_end as in `DeleteRange`."""
+
+    role: str
+    access: int
+    key: bytes
+    range_end: bytes | None
+
+
+class RevokePermission(msgspec.Struct, frozen=True, array_like=True, tag=75, gc=False):
+    role: str
+    key: bytes
+    range_end: bytes | None
+
+
+class IssueToken(msgspec.Struct, frozen=True, array_like=True, tag=76, gc=False):
+    """`token` was drawn by the node that has looked at the password, under these rules (`Users.revision`)."""
+
+    user: str
+    token: str
+    auth_revision: int
+
+
+class ForgetTokens(msgspec.Struct, frozen=True, array_like=True, tag=77):
+    """Upkeep: nobody has used them for a while."""
+
+    tokens: tuple[str, ...]
+
+
+UserCommand = (
+    EnableAuth
+    | DisableAuth
+    | AddUser
+    | DeleteUser
+    | ChangePassword
+    | GrantRole
+    | RevokeRole
+    | AddRole
+    | DeleteRole
+    | GrantPermission
+    | RevokePermission
+)
+"""Only who has the role root may ask for these, while authentication is on."""
+
+
+class OnBehalf(msgspec.Struct, frozen=True, array_like=True, tag=64):
+    """What a client of etcd asks for, who was recognized as `user` under these rules (`Users.revision`).
+    Whether he may is judged when it is applied.  While authentication is off it is just the command."""
+
+    user: str
+    auth_revision: int
+    command: (
+        GrantLease
+        | RevokeLease
+        | Put
+        | DeleteRange
+        | Transaction
+        | Compact
+        | SetAlarm
+        | UserCommand
+        | AnnounceMember
+        | UpdateMember
+        | ForgetMember
+    )
+
+
 Command = (
     GrantLease
     | AttachLease
@@ -205,10 +340,19 @@ Command = (
     | SetAcl
     | Multi
     | RemoveIdle
+    | Put
+    | DeleteRange
     | Transaction
     | Compact
+    | Sweep
     | Checkpoint
     | SetConfiguration
+    | SetAlarm
+    | UserCommand
+    | IssueToken
+    | ForgetTokens
+    | MemberCommand
+    | OnBehalf
 )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from agreed.store.mvcc import is_tombstone
+from agreed.store.mvcc import VERSION_BYTES, is_tombstone
 from agreed.store.paths import ROOT, name_of, parent_of, valid_path
 from agreed.store.quota import Quota, limits_bound, read_limits
 from agreed.store.records import CONTAINER, OPEN_ACL, Record
 from agreed.store.state import State
 from agreed.store.tree import CONFIGURATION, UNDELETABLE
+from agreed.store.users import ROOT as USER_ROOT
+from agreed.store.users import Access, merged
 from agreed.types import Revision, Stamp
 
 
@@ -131,25 +133,49 @@ def what_is_used_of_a_quota_is_true(state: State) -> Iterator[str]:
 
 def history_agrees_with_its_log(state: State) -> Iterator[str]:
     history = state.flat.history
-    versions: dict[bytes, list[Record]] = {}
     newest: Revision = 0
+    logged: dict[bytes, list[Record]] = {}
     for record in history.log:
         if record.modify_revision < newest or record.modify_revision > state.revision:
             yield f"the version of {record.key!r} at {record.modify_revision} is not in order"
         newest = record.modify_revision
-        versions.setdefault(record.key, []).append(record)
-    if versions != history.versions or sorted(versions) != list(history.keys):
+        logged.setdefault(record.key, []).append(record)
+    if sorted(history.current) != list(history.keys):
+        yield "the sorted keys are not those that have a version"
+    if history.older.keys() - history.current.keys() or not all(history.older.values()):
+        yield "there are older versions of a key without a newest, or none where some are said to be"
+    if [key for key in history.keys if is_tombstone(history.current[key])] != list(history.dead):
+        yield "the dead keys are not those whose newest version is a tombstone"
+    for key, versions in logged.items():
+        held = [*history.older.get(key, ()), *([history.current[key]] if key in history.current else ())]
+        gone = len(versions) - len(held)
+        # What is gone but still in the log was replaced at or before the compaction, and waits to be swept.
+        after = [*versions[1:], None][:gone]
+        if gone < 0 or held != versions[gone:] or not all(
+            is_tombstone(dead) if later is None else later.modify_revision <= history.compacted
+            for dead, later in zip(versions, after, strict=False)
+        ):
+            yield f"versions and log tell different stories of {key!r}"
+    if history.current.keys() - logged.keys():
         yield "versions and log tell different stories"
-    if {key for key, found in versions.items() if len(found) > 1} != set(history.replaced):
-        yield "a compaction would miss something"
+    for record in history.log[: history.swept]:
+        if record.modify_revision <= history.compacted and history.at(record.key, history.compacted) is not (
+            None if is_tombstone(record) else record
+        ):
+            yield f"the version of {record.key!r} at {record.modify_revision} was missed by a sweep"
+    size = sum(len(r.key) + len(r.value or b"") + VERSION_BYTES for r in history.log)
+    if size != history.size_bytes:
+        yield f"{history.size_bytes} bytes are said to be held, {size} are"
 
 
 def versions_follow_each_other(state: State) -> Iterator[str]:
-    for key, versions in state.flat.history.versions.items():
+    history = state.flat.history
+    for key in history.keys:
         previous = None
-        for record in versions:
+        for record in (*history.older.get(key, ()), history.current[key]):
             if is_tombstone(record):
-                if previous is None or is_tombstone(previous):
+                unborn = previous is None and record.modify_revision > history.compacted
+                if unborn or (previous is not None and is_tombstone(previous)):
                     yield f"{key!r} was deleted while it was not there"
             elif previous is None or is_tombstone(previous):
                 begun = (record.version, record.create_revision) == (1, record.modify_revision)
@@ -173,6 +199,46 @@ def flat_keys_and_leases_agree(state: State) -> Iterator[str]:
             record = history.newest(key)
             if record is None or record.lease != lease.id:
                 yield f"lease {lease.id:#x} claims {key!r}"
+
+
+# --- users, alarms, members -----------------------------------------------------------------------
+
+
+def users_and_roles_agree(state: State) -> Iterator[str]:
+    users = state.users
+    for name, user in users.users.items():
+        if user.name != name or list(user.roles) != sorted(set(user.roles)):
+            yield f"user {name!r} is said to be {user}"
+        if any(role != USER_ROOT and role not in users.roles for role in user.roles):
+            yield f"user {name!r} has a role that is not there"
+    for role, permissions in users.roles.items():
+        if len({(each.key, each.range_end) for each in permissions}) < len(permissions):
+            yield f"role {role!r} speaks of a range twice"
+    if users.enabled and not users.is_root(USER_ROOT):
+        yield "nobody could switch authentication off"
+    if not users.enabled and users.tokens:
+        yield "there are tokens, and nobody has to say who he is"
+    if any(token.user not in users.users for token in users.tokens.values()):
+        yield "there are tokens of a user who is gone"
+    for (name, access), (begins, ends) in users.cached().items():
+        roles = users.users[name].roles if name in users.users else ()
+        granted = [each for role in roles for each in users.roles.get(role, ())]
+        if (begins, ends) != merged([each for each in granted if each.access in (access, Access.READWRITE)]):
+            yield f"user {name!r} is thought to have permissions that are not his, or not those that are"
+
+
+def commands_are_looked_at_when_they_must_be(state: State) -> Iterator[str]:
+    if state.guarded is not (state.users.enabled or len(state.alarms) > 0):
+        yield f"guarded is {state.guarded}"
+
+
+def members_are_told_apart(state: State) -> Iterator[str]:
+    rows = state.etcd_members.table
+    if any(number != row.id for number, row in rows.items()):
+        yield "a member stands under the id of another one"
+    identities = [row.identity for row in rows.values() if row.identity]
+    if len(set(identities)) < len(identities):
+        yield "two members are one data directory"
 
 
 # --- the feed -------------------------------------------------------------------------------------
@@ -201,5 +267,8 @@ INVARIANTS: Final[tuple[Callable[[State], Iterator[str]], ...]] = (
     history_agrees_with_its_log,
     versions_follow_each_other,
     flat_keys_and_leases_agree,
+    users_and_roles_agree,
+    commands_are_looked_at_when_they_must_be,
+    members_are_told_apart,
     feed_is_in_order,
 )

@@ -1,30 +1,36 @@
-"""The commands on leases.  Each consumes one revision, also when refused, but for `AddCredential`."""
+"""The commands on leases.
+
+On a session each consumes one revision, also when refused, but for `AddCredential`.  On a plain lease only
+its end consumes one, and only if keys go with it, as in etcd.  A command that names no lease at all is one
+on a session, unless it says otherwise."""
 from __future__ import annotations
 
 from msgspec.structs import replace
 
 from agreed.store.commands import AddCredential, AttachLease, ExpireLease, GrantLease, RevokeLease
-from agreed.store.flat_commands import delete_flat
+from agreed.store.flat_commands import delete_keys
 from agreed.store.leases import Lease
 from agreed.store.paths import parent_of
 from agreed.store.results import Done, LeaseResult, Refusal
 from agreed.store.state import State
 from agreed.store.tree_commands import remove_key, session_refusal
-from agreed.types import NodeId, Revision
+from agreed.types import NodeId
 
 
 def grant(state: State, command: GrantLease, origin: NodeId) -> LeaseResult | Refusal:
     """A session belongs to the node that asks for it, a plain lease to nobody.  0 is not the id of a
     lease."""
-    revision = state.revision = state.revision + 1
+    plain = command.credentials is None
+    if not plain:
+        state.revision += 1
     if command.lease == 0:
         return Refusal.BAD_ARGUMENTS
     if command.lease in state.leases.table:
         return Refusal.LEASE_EXISTS
-    owner = None if command.credentials is None else origin
-    lease = Lease(
-        command.lease, command.ttl_ms, command.secret, command.credentials, owner, revision, {}, {}
-    )
+    if plain:
+        state.leases.granted += 1
+    owner, number = (None, state.leases.granted) if plain else (origin, state.revision)
+    lease = Lease(command.lease, command.ttl_ms, command.secret, command.credentials, owner, number, {}, {})
     return _in_force(state, lease)
 
 
@@ -66,25 +72,31 @@ def add_credential(state: State, command: AddCredential, origin: NodeId) -> Done
 
 def revoke(state: State, command: RevokeLease, origin: NodeId) -> Done | Refusal:
     """A session is closed through the node it is attached to, a plain lease through any."""
-    revision = state.revision = state.revision + 1
-    lease = state.leases.table.get(command.lease)
+    lease = _to_end(state, command)
     if lease is None:
         return Refusal.NO_LEASE
     if lease.owner is not None and lease.owner != origin:
         return Refusal.LEASE_MOVED
-    _end(state, lease, revision)
-    return Done.DONE
+    return _end(state, lease)
 
 
 def expire(state: State, command: ExpireLease, origin: NodeId) -> Done | Refusal:
-    revision = state.revision = state.revision + 1
-    lease = state.leases.table.get(command.lease)
+    lease = _to_end(state, command)
     if lease is None:
         return Refusal.NO_LEASE
     if lease.attach_revision != command.attach_revision or command.term != state.term:
         return Refusal.STALE
-    _end(state, lease, revision)
-    return Done.DONE
+    return _end(state, lease)
+
+
+def _to_end(state: State, command: RevokeLease | ExpireLease) -> Lease | None:
+    """The lease that is meant.  Here a command on a session consumes its revision, whatever comes of it."""
+    lease = state.leases.table.get(command.lease)
+    if command.plain:
+        return lease if lease is not None and lease.owner is None else None
+    if lease is None or lease.owner is not None:
+        state.revision += 1
+    return lease
 
 
 def _in_force(state: State, lease: Lease) -> LeaseResult:
@@ -92,12 +104,17 @@ def _in_force(state: State, lease: Lease) -> LeaseResult:
     return LeaseResult(lease.id, lease.ttl_ms, lease.secret, lease.attach_revision)
 
 
-def _end(state: State, lease: Lease, revision: Revision) -> None:
-    """All keys go in this one revision, in the order of their names: the order in which they were made is not
-    part of a snapshot, and the feed must be the same on a node that was restored from one."""
+def _end(state: State, lease: Lease) -> Done:
+    """All keys go in one revision, in the order of their names: the order in which they were made is not
+    part of a snapshot, and the feed must be the same on a node that was restored from one.  That of a session
+    was consumed before, whatever comes of its end."""
+    if lease.owner is None and (lease.tree_keys or lease.flat_keys):
+        state.revision += 1
+    revision = state.revision
     records = state.tree.records
     for path in sorted(lease.tree_keys):
         remove_key(state, records[path], records[parent_of(path)], revision)
-    for key in sorted(lease.flat_keys):
-        delete_flat(state, key, revision)
+    if lease.flat_keys:
+        delete_keys(state, [state.flat.history.current[key] for key in sorted(lease.flat_keys)], revision)
     del state.leases.table[lease.id]
+    return Done.DONE

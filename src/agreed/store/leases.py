@@ -23,7 +23,9 @@ class Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     credentials       what its client has proven; None for a plain lease
     owner             the node it is attached to; None for a plain lease
-    attach_revision   when it was granted or last attached
+    attach_revision   of a session: when it was granted or last attached.  A plain lease consumes no revision:
+                      of it, the number of its grant, so that an expiry which was decided for a lease does not
+                      end another one that was given its id since
     tree_keys         paths of the ephemeral keys (a dict for its order; the values mean nothing)
     flat_keys         keys of the flat space that hang on it
     """
@@ -39,12 +41,13 @@ class Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 class Leases:
-    """All living leases, in order of their grant."""
+    """All living leases, in order of their grant.  `granted` counts the plain ones that ever were."""
 
-    __slots__ = ("table",)
+    __slots__ = ("granted", "table")
 
     def __init__(self) -> None:
         self.table: dict[LeaseId, Lease] = {}
+        self.granted = 0
 
     def __len__(self) -> int:
         return len(self.table)

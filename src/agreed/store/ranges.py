@@ -29,6 +29,15 @@ def keys_in(keys: SortedList[bytes], key: bytes, range_end: bytes | None) -> Ite
     return keys.irange(key, range_end, (True, False)) if key < range_end else iter(())
 
 
+def count_in(keys: SortedList[bytes], key: bytes, range_end: bytes | None) -> int:
+    """How many of `keys` lie in the range; takes no walk over them."""
+    if range_end is None:
+        return 1 if key in keys else 0
+    if range_end == FROM_KEY_ON:
+        return len(keys) - int(keys.bisect_left(key))
+    return max(int(keys.bisect_left(range_end)) - int(keys.bisect_left(key)), 0)
+
+
 def prefix_end(prefix: bytes) -> bytes:
     """The `range_end` for which [prefix, range_end) is all that begins with `prefix`."""
     stripped = prefix.rstrip(b"\xff")

@@ -33,6 +33,27 @@ class Refusal(Enum):
     STALE = "overtaken by a later change"
     COMPACTED = "compacted"
     FUTURE_REVISION = "future revision"
+    EMPTY_KEY = "no key is named"
+    DUPLICATE_KEY = "one key is written twice"
+    NO_SPACE = "no space is left"
+    CORRUPT = "members do not agree on what they hold"
+    PERMISSION_DENIED = "permission denied"
+    AUTH_OLD = "decided under older rules of who may do what"
+    AUTH_NOT_ENABLED = "nobody has to say who he is"
+    USER_EMPTY = "no user is named"
+    USER_EXISTS = "user exists"
+    USER_NOT_FOUND = "no such user"
+    ROLE_EMPTY = "no role is named"
+    ROLE_EXISTS = "role exists"
+    ROLE_NOT_FOUND = "no such role"
+    ROLE_NOT_GRANTED = "role was not granted to the user"
+    PERMISSION_NOT_GRANTED = "permission was not granted to the role"
+    ROOT_USER_MISSING = "there is no user root"
+    ROOT_ROLE_MISSING = "the user root does not have the role root"
+    ROOT_IS_NEEDED = "nobody would be left who may do everything"
+    MEMBER_EXISTS = "member exists"
+    NO_MEMBER = "no such member"
+    PEER_URL_EXISTS = "another member has this address"
 
 
 class LeaseResult(msgspec.Struct, frozen=True):
@@ -84,11 +105,15 @@ class RangeResult(msgspec.Struct, frozen=True):
     more: bool
 
 
-class PutResult(msgspec.Struct, frozen=True):
+class PutResult(msgspec.Struct, frozen=True, gc=False):
+    """The key as it was before."""
+
     previous: Record | None
 
 
 class DeleteRangeResult(msgspec.Struct, frozen=True):
+    """The keys as they were before, in their order."""
+
     deleted: tuple[Record, ...]
 
 
@@ -107,5 +132,7 @@ Result = (
     | Changed
     | MultiDone
     | MultiRefused
+    | PutResult
+    | DeleteRangeResult
     | TransactionResult
 )

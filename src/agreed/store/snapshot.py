@@ -8,6 +8,8 @@ into bytes piece by piece, whenever there is time.  Each piece is one MessagePac
 
     Header                  what there is, and how much of everything
     OncePiece, LeasePiece   which commands were done; the leases, without their keys
+    UserPiece, TokenPiece   users, roles and tokens of the flat space
+    ClusterPiece            alarms, and members as etcd shows them; only where there are any
     TreePiece, FlatPiece    records, in the order of the tree's dict and of the flat log.  Access lists other
                             than the open one stand beside them, each with the positions it applies to
 
@@ -28,18 +30,21 @@ import msgspec
 from msgspec.structs import astuple
 
 from agreed.errors import CorruptData
+from agreed.store.alarms import Alarm, AlarmKind
+from agreed.store.etcd_members import EtcdMember
 from agreed.store.events import Feed
 from agreed.store.leases import Lease
-from agreed.store.mvcc import is_tombstone
 from agreed.store.once import Life
 from agreed.store.paths import ROOT
 from agreed.store.quota import QUOTA_PREFIX, limits_bound
 from agreed.store.records import OPEN_ACL, Acl, Credential, Record
 from agreed.store.state import State
+from agreed.store.users import KeyPermission, Token, User
 from agreed.types import LeaseId, NodeId, Revision, Stamp
 
-FORMAT: Final = 1
-"""Of the pieces.  A reader refuses another one."""
+FORMAT: Final = 2
+"""Of the pieces.  A reader takes those of format 1 as well (which knew of etcd only keys and leases, and
+forgot at once all that a compaction leaves), and refuses later ones."""
 
 PIECE_BYTES_MOST: Final = 1 << 20
 """A piece ends with the record that makes its data as large as this, though it has few records."""
@@ -60,6 +65,14 @@ class Header(msgspec.Struct, frozen=True, array_like=True, tag=0):
     leases: int
     tree_records: int
     flat_records: int
+    swept: int = 0
+    granted: int = 0
+    auth_enabled: bool = False
+    auth_revision: int = 1
+    users: int = 0
+    tokens: int = 0
+    alarms: int = 0
+    members: int = 0
 
 
 class OncePiece(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -80,7 +93,21 @@ class FlatPiece(msgspec.Struct, frozen=True, array_like=True, tag=4):
     acls: list[tuple[Acl, list[int]]]
 
 
-Piece = Header | OncePiece | LeasePiece | TreePiece | FlatPiece
+class UserPiece(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    users: list[User]
+    roles: list[tuple[str, tuple[KeyPermission, ...]]]
+
+
+class TokenPiece(msgspec.Struct, frozen=True, array_like=True, tag=6):
+    tokens: list[tuple[str, str, Stamp]]
+
+
+class ClusterPiece(msgspec.Struct, frozen=True, array_like=True, tag=7):
+    alarms: list[tuple[int, AlarmKind]]
+    members: list[EtcdMember]
+
+
+Piece = Header | OncePiece | LeasePiece | TreePiece | FlatPiece | UserPiece | TokenPiece | ClusterPiece
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Piece)
@@ -89,13 +116,21 @@ _decoder = msgspec.msgpack.Decoder(Piece)
 class Capture:
     """What the store was at the moment of the capture."""
 
-    __slots__ = ("_flat", "_header", "_leases", "_lives", "_tree")
+    __slots__ = ("_cluster", "_flat", "_header", "_leases", "_lives", "_tokens", "_tree", "_users")
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, with_tokens: bool = True) -> None:
+        """Without tokens where it is to be carried about: each is worth a password."""
         self._tree = list(state.tree.records.values())
         self._flat = list(state.flat.history.log)
         self._leases = list(state.leases)
         self._lives = [(origin, life.life, life.next) for origin, life in state.once.table.items()]
+        users = state.users
+        self._users = UserPiece(list(users.users.values()), list(users.roles.items()))
+        tokens = users.tokens.items() if with_tokens else ()
+        self._tokens = [(name, token.user, token.issued_ms) for name, token in tokens]
+        self._cluster = ClusterPiece(
+            [(alarm.member, alarm.kind) for alarm in state.alarms.table], list(state.etcd_members)
+        )
         self._header = Header(
             FORMAT,
             state.revision,
@@ -106,6 +141,14 @@ class Capture:
             len(self._leases),
             len(self._tree),
             len(self._flat),
+            state.flat.history.swept,
+            state.leases.granted,
+            users.enabled,
+            users.revision,
+            len(users.users),
+            len(self._tokens),
+            len(self._cluster.alarms),
+            len(self._cluster.members),
         )
 
     def pieces(self, records_per_piece: int = 500) -> Iterator[bytes]:
@@ -115,6 +158,13 @@ class Capture:
         leases = iter(self._leases)
         while some := list(islice(leases, records_per_piece)):
             yield _encoder.encode(LeasePiece([astuple(lease)[:6] for lease in some]))
+        if self._users.users or self._users.roles:
+            yield _encoder.encode(self._users)
+        tokens = iter(self._tokens)
+        while part := list(islice(tokens, records_per_piece)):
+            yield _encoder.encode(TokenPiece(part))
+        if self._cluster.alarms or self._cluster.members:
+            yield _encoder.encode(self._cluster)
         yield from _record_pieces(self._tree, records_per_piece, TreePiece)
         yield from _record_pieces(self._flat, records_per_piece, FlatPiece)
 
@@ -171,9 +221,18 @@ class Reader:
                 self._state.leases.table[fields[0]] = Lease(*fields, {}, {})
         elif isinstance(piece, TreePiece):
             self._put_tree(piece)
+        elif isinstance(piece, UserPiece):
+            self._state.users.users.update((user.name, user) for user in piece.users)
+            self._state.users.roles.update(piece.roles)
+        elif isinstance(piece, TokenPiece):
+            self._state.users.tokens.update((name, Token(user, at)) for name, user, at in piece.tokens)
+        elif isinstance(piece, ClusterPiece):
+            self._state.alarms.table.update((Alarm(*alarm), None) for alarm in piece.alarms)
+            self._state.etcd_members.table.update((member.id, member) for member in piece.members)
         else:
+            append = self._state.flat.history.append
             for record in self._records(piece):
-                self._state.flat.history.append(record)
+                append(record)
 
     def finish(self) -> None:
         """All pieces were fed.  Raises `CorruptData` if they were not all."""
@@ -185,10 +244,16 @@ class Reader:
         told = (header.lives, header.leases, header.tree_records, header.flat_records)
         if found != told:
             raise CorruptData(f"lives, leases, tree and flat records: {told} were announced, {found} came")
-        for key, versions in history.versions.items():
-            newest = versions[-1]
-            if newest.lease and not is_tombstone(newest):
+        users = state.users
+        found = (len(users.users), len(users.tokens), len(state.alarms), len(state.etcd_members))
+        told = (header.users, header.tokens, header.alarms, header.members)
+        if found != told:
+            raise CorruptData(f"users, tokens, alarms and members: {told} were announced, {found} came")
+        state.note_guarded()
+        for key, newest in history.current.items():
+            if newest.lease:
                 self._lease(newest.lease).flat_keys[key] = None
+        history.swept = min(header.swept, len(history.log))
         tree = state.tree
         for path in self._flagged:
             tree.note_idle(tree.records[path])
@@ -196,14 +261,17 @@ class Reader:
             tree.quotas.set_limits(bound, limits)
 
     def _begin(self, header: Header) -> None:
-        if self._header is not None or header.format != FORMAT:
-            raise CorruptData(f"a snapshot has two headers, or a format other than {FORMAT}")
+        if self._header is not None or not 1 <= header.format <= FORMAT:
+            raise CorruptData(f"a snapshot has two headers, or a format above {FORMAT}")
         self._header = header
         state = self._state
         state.revision = header.revision
         state.stamp_ms = header.stamp_ms
         state.configuration = header.configuration
         state.flat.history.compacted = header.compacted
+        state.leases.granted = header.granted
+        state.users.enabled = header.auth_enabled
+        state.users.revision = header.auth_revision
         state.feed = Feed(compacted=header.revision)
 
     def _put_tree(self, piece: TreePiece) -> None:

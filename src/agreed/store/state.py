@@ -1,11 +1,14 @@
 """All that the log decides, in one place.  `machine.Store` is this, with its door."""
 from __future__ import annotations
 
+from agreed.store.alarms import Alarms
+from agreed.store.etcd_members import EtcdMembers
 from agreed.store.events import Event, Feed
 from agreed.store.flat import Flat
 from agreed.store.leases import Leases
 from agreed.store.once import Once
 from agreed.store.tree import Tree, first_tree
+from agreed.store.users import Users
 from agreed.types import Revision, Stamp, Term
 
 
@@ -18,13 +21,19 @@ class State:
     leases          sessions and plain leases
     once            which commands were done already
     configuration   the text of /zookeeper/config, as last set by the cluster itself
+    users           users, roles and tokens of the flat space
+    alarms          what an operator must look at
+    etcd_members    the members as clients of etcd are told of them
+    guarded         whether authentication is on or an alarm stands: then each command is looked at before
+                    it is done (`guarded.py`)
     feed            the newest events
     fresh           the events since the caller last cleared this list
     term            of the entry that is being applied (in no snapshot: each entry brings its own)
     """
 
     __slots__ = (
-        "configuration", "feed", "flat", "fresh", "leases", "once", "revision", "stamp_ms", "term", "tree",
+        "alarms", "configuration", "etcd_members", "feed", "flat", "fresh", "guarded", "leases", "once",
+        "revision", "stamp_ms", "term", "tree", "users",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -36,5 +45,13 @@ class State:
         self.leases = Leases()
         self.once = Once()
         self.configuration = b""
+        self.users = Users()
+        self.alarms = Alarms()
+        self.etcd_members = EtcdMembers()
+        self.guarded = False
         self.feed = Feed()
         self.fresh: list[Event] = []
+
+    def note_guarded(self) -> None:
+        """Authentication or an alarm was switched on or off."""
+        self.guarded = self.users.enabled or len(self.alarms) > 0

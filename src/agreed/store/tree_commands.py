@@ -276,10 +276,14 @@ def remove_idle(state: State, command: RemoveIdle, origin: NodeId) -> Done | Ref
 def set_configuration(state: State, command: SetConfiguration, origin: NodeId) -> Done | Refusal:
     """The last line names the revision from which on this configuration is in force.
 
-    The version of the key stays -1, as in ZooKeeper: nobody can set it with a version of his own."""
-    revision = state.revision = state.revision + 1
+    The version of the key stays -1, as in ZooKeeper: nobody can set it with a version of his own.  Consumes a
+    revision if the configuration is another one than before: what leaders say twice while a cluster is being
+    founded must not move its first put from revision 2, where clients of etcd expect it."""
     if command.term != state.term:
         return Refusal.STALE
+    if command.text == state.configuration:
+        return _DONE
+    revision = state.revision = state.revision + 1
     state.configuration = command.text
     previous = state.tree.records[CONFIGURATION]
     record = replace(
