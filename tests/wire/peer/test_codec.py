@@ -31,3 +31,17 @@ def test_nobody_makes_us_wait_for_more_than_a_first_message_may_have() -> None:
     frame = framed(bytes(MAX_FIRST_BODY_BYTES + 1))
     with pytest.raises(MalformedInput, match="limit"):
         Decoder().receive_data(frame[: HEADER.size])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\x15\x03\x01\x00\x02\x02\x46"],
+    ids=["a hello of TLS", "an alert"],
+)
+def test_tls_is_called_by_its_name(record: bytes) -> None:
+    """However little of it has come: an alert is shorter than a header, whose rest had been waited for."""
+    for cut in range(len(record) - 1):
+        decoder = Decoder()
+        decoder.receive_data(record[:1])
+        with pytest.raises(MalformedInput, match="TLS"):
+            decoder.receive_data(record[1 : 2 + cut])

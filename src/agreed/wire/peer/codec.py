@@ -10,6 +10,9 @@ be copied to a majority and agreed upon.  So each body has a checksum of its own
 validated against its class before anybody looks at it.  The length has one too, and is believed only if that
 is right: a flipped bit could make a heartbeat seem to be a megabyte long, and whoever waited for the megabyte
 would be deaf meanwhile.  Whatever does not fit raises `MalformedInput`: the connection goes, the node stays.
+
+A connection that begins with a record of TLS is told by that name.  It has no length that a frame may have,
+and an operator who has given certificates to some of the nodes must not look for a cable that flips bits.
 """
 
 from __future__ import annotations
@@ -32,6 +35,12 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 
 MAX_FIRST_BODY_BYTES = 64 * 1024
 """Of the first message of a connection: nobody who has not said who he is makes us keep megabytes."""
+
+_TLS_RECORDS = range(20, 24)
+_TLS_MAJOR = 3
+TLS_WHERE_A_FRAME_SHOULD_BE = (
+    "a TLS record where a frame should be: the other side speaks TLS to its peers, this one does not"
+)
 
 Message = NodeMessage | OperatorRequest | OperatorReply | StatusReply | ConsensusMessage
 
@@ -61,6 +70,8 @@ class Decoder:
         """All messages that are now whole.  Raises `MalformedInput`; then the decoder is of no more use."""
         buffer = self._buffer
         buffer += data
+        if self._limit == MAX_FIRST_BODY_BYTES and _is_tls(buffer):
+            raise MalformedInput(TLS_WHERE_A_FRAME_SHOULD_BE)
         messages: list[Message] = []
         position = 0
         while len(buffer) - position >= HEADER.size:
@@ -84,3 +95,8 @@ class Decoder:
         if position:
             del buffer[:position]
         return messages
+
+
+def _is_tls(begin: bytearray) -> bool:
+    """A handshake, or an alert: of whoever cannot make anything of what we said."""
+    return len(begin) > 1 and begin[0] in _TLS_RECORDS and begin[1] == _TLS_MAJOR

@@ -72,6 +72,22 @@ class HeardNoted(msgspec.Struct, frozen=True, array_like=True, tag=108, gc=False
     well."""
 
 
+class RenewLeases(msgspec.Struct, frozen=True, array_like=True, tag=109, gc=False):
+    """Plain leases that clients of the sender hold on to; the leader alone knows how much time they have
+    left.  May be said again under the same number: it only makes them live longer."""
+
+    number: int
+    leases: list[LeaseId]
+
+
+class LeasesRenewed(msgspec.Struct, frozen=True, array_like=True, tag=110, gc=False):
+    """The answer: the time to live of each in ms, 0 where there is no such lease (any more).  `ttls_ms` None:
+    the asked one does not lead."""
+
+    number: int
+    ttls_ms: list[int] | None
+
+
 class DigestReport(msgspec.Struct, frozen=True, array_like=True, tag=105, gc=False):
     """SHA-256 of the sender's snapshot at the checkpoint with this index; equal on every node, or one is
     wrong."""
@@ -93,6 +109,33 @@ class ChangeAnswer(msgspec.Struct, frozen=True, array_like=True, tag=107, gc=Fal
     ticket: int
     refusal: str | None
     revision: Revision
+
+
+class CallForwarded(msgspec.Struct, frozen=True, array_like=True, tag=111, gc=False):
+    """A call of an etcd client that only the leader can answer: the path of the method and its request, in
+    protobuf.  `token`, `certificate`: who calls, as he has told the sender."""
+
+    ticket: int
+    path: str
+    request: bytes
+    token: str | None = None
+    certificate: str | None = None
+
+
+class CallAnswered(msgspec.Struct, frozen=True, array_like=True, tag=112, gc=False):
+    """How that call ended: a code and text of gRPC, and where it went well the reply, in protobuf."""
+
+    ticket: int
+    code: int
+    text: str
+    reply: bytes
+
+
+class TokensUsed(msgspec.Struct, frozen=True, array_like=True, tag=113):
+    """Tokens of etcd's users that somebody has shown to the sender since it last said so; the leader decides
+    which are forgotten."""
+
+    tokens: list[str]
 
 
 # --- operators --------------------------------------------------------------------------------------------
@@ -187,7 +230,12 @@ NodeMessage = (
     | Forward
     | Heard
     | HeardNoted
+    | RenewLeases
+    | LeasesRenewed
     | DigestReport
     | ChangeAsked
     | ChangeAnswer
+    | CallForwarded
+    | CallAnswered
+    | TokensUsed
 )

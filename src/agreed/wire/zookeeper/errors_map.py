@@ -1,15 +1,15 @@
 """What each refusal of the store is called in ZooKeeper.
 
 The store's names say more than the protocol can: a missing node and a missing parent are both "no node".
-Refusals which no ZooKeeper request can meet (those of the flat space) still have a code, so that a mistake of
-ours reaches the client as a failed request and not as a dead server.
+Refusals which no ZooKeeper request can meet (those of the flat space, of etcd's users and members) still have
+a code, so that a mistake of ours reaches the client as a failed request and not as a dead server.
 """
 from __future__ import annotations
 
 from agreed.store.results import Refusal
 from agreed.wire.zookeeper.messages import ErrorCode
 
-ERROR_OF: dict[Refusal, ErrorCode] = {
+_OF_THE_TREE: dict[Refusal, ErrorCode] = {
     Refusal.BAD_ARGUMENTS: ErrorCode.BAD_ARGUMENTS,
     Refusal.UNSUPPORTED: ErrorCode.UNIMPLEMENTED,
     Refusal.INVALID_ACL: ErrorCode.INVALID_ACL,
@@ -25,8 +25,9 @@ ERROR_OF: dict[Refusal, ErrorCode] = {
     Refusal.LEASE_EXISTS: ErrorCode.SESSION_EXPIRED,
     Refusal.WRONG_SECRET: ErrorCode.SESSION_EXPIRED,
     Refusal.LEASE_MOVED: ErrorCode.SESSION_MOVED,
-    Refusal.STALE: ErrorCode.SYSTEM_ERROR,
-    Refusal.COMPACTED: ErrorCode.SYSTEM_ERROR,
-    Refusal.FUTURE_REVISION: ErrorCode.SYSTEM_ERROR,
 }
 """`SESSION_EXPIRED` and `SESSION_MOVED` are for the log: the connection is closed without a reply."""
+
+ERROR_OF: dict[Refusal, ErrorCode] = {
+    refusal: _OF_THE_TREE.get(refusal, ErrorCode.SYSTEM_ERROR) for refusal in Refusal
+}
