@@ -5,6 +5,7 @@ The cluster is `agreed.cli.playground.Playground`: real processes on loopback, e
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NodeExistsError
@@ -22,12 +24,21 @@ from agreed.cli.playground import Playground
 
 DEADLINE_S = 30.0
 
+Value = TypeVar("Value")
 
-def wait_until(holds: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+
+def wait_until(holds: Callable[[], Value | None], what: str, deadline_s: float = DEADLINE_S) -> Value:
+    """What it said when it was neither false nor None."""
     deadline = time.monotonic() + deadline_s
-    while not holds():
+    while not (said := holds()):
         assert time.monotonic() < deadline, f"after {deadline_s:.0f} s still not: {what}"
         time.sleep(0.02)
+    return said
+
+
+def leading(cluster: Playground) -> str:
+    """The node that leads, once one does: while a loaded machine elects anew, nobody may for a moment."""
+    return wait_until(cluster.leader, "somebody leads")
 
 
 def agreed(cluster: Playground, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,14 +56,16 @@ def log_of(cluster: Playground, name: str) -> str:
     return cluster.log_of(name).read_text("utf-8", "replace")
 
 
-def playground(directory: Path, *flags: str, size: int = 3) -> Playground:
+def playground(directory: Path, *flags: str, size: int = 3, tls: ssl.SSLContext | None = None) -> Playground:
     directory.mkdir(parents=True, exist_ok=True)
-    return Playground(directory, size=size, flags=flags)
+    return Playground(directory, size=size, flags=flags, tls=tls)
 
 
 @contextmanager
-def running(directory: Path, *flags: str, size: int = 3) -> Iterator[Playground]:
-    with playground(directory, *flags, size=size) as cluster:
+def running(
+    directory: Path, *flags: str, size: int = 3, tls: ssl.SSLContext | None = None
+) -> Iterator[Playground]:
+    with playground(directory, *flags, size=size, tls=tls) as cluster:
         cluster.start_all()
         cluster.wait_until_serving(DEADLINE_S)
         yield cluster

@@ -19,6 +19,7 @@ from agreed.node.listen import PeerProtocol
 from agreed.node.shell import Shell
 from agreed.replica import events
 from agreed.replica.replica import Replica
+from agreed.replica.words import Surroundings
 from agreed.wire.peer.codec import encode
 from agreed.wire.peer.messages import PROTOCOL_VERSION, HeardNoted, Hello
 
@@ -36,6 +37,7 @@ class FakeReplica:
     def __init__(self) -> None:
         self.members = members(2)
         self.heard: list[str] = []
+        self.surroundings = Surroundings
 
     def step(self, event: object) -> None:
         if isinstance(event, events.PeerMessage):
@@ -70,8 +72,9 @@ def heard(directory: Path, change: Callable[[FakeReplica], None], identity: int,
         recovered.identity = msgspec.structs.replace(recovered.identity, cluster=CLUSTER)
         replica = FakeReplica()
         me = replica.members.voters[0]
+        quiet = cast(Any, lambda *_: None)
         shell = Shell(
-            cast(Replica, replica), recovered, me, replica.members, 1, {}, (0, 0), 0, False, lambda *_: None
+            cast(Replica, replica), recovered, me, replica.members, 1, {}, (0, 0), 0, False, None, quiet
         )
         try:
             speaker = PeerProtocol(shell)

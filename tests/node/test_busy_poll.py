@@ -1,4 +1,5 @@
 """Busy polling: for how long a loop goes round without sleeping, and that it gives way meanwhile."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import pytest
 
 from agreed.consensus.machine import Ballot, Entry, EntryKind, Save
 from agreed.consensus.members import Members
-from agreed.node.busy_poll import BusyPoll
+from agreed.node.busy_poll import LEAVE_ALONE_NS, TAKEN_NS, BusyPoll
 from agreed.node.shell import LONE_BYTES, Shell
 from agreed.replica.events import Effects
 
@@ -19,6 +20,7 @@ class Loop:
     def __init__(self) -> None:
         self.now_us = 0
         self.gave_way = 0
+        self.others_want_us = 0
         self._soon: list[Callable[[], None]] = []
 
     def poll(self, microseconds: int) -> BusyPoll:
@@ -26,6 +28,7 @@ class Loop:
 
     def _give_way(self) -> None:
         self.gave_way += 1
+        self.now_us += self.others_want_us
 
     @property
     def would_sleep(self) -> bool:
@@ -70,6 +73,22 @@ def test_it_sleeps_and_can_be_called_again() -> None:
         poll.expect()
         assert loop.until_it_sleeps() == 300
         loop.now_us += 10_000
+
+
+def test_who_gives_the_processor_away_to_others_leaves_it_to_them_for_a_while() -> None:
+    loop = Loop()
+    loop.others_want_us = TAKEN_NS // 1000
+    poll = loop.poll(500)
+    poll.expect()
+    loop.until_it_sleeps()
+    assert loop.gave_way == 1
+    poll.expect()
+    assert loop.would_sleep
+    loop.now_us += LEAVE_ALONE_NS // 1000
+    loop.others_want_us = 10
+    poll.expect()
+    loop.until_it_sleeps()
+    assert loop.gave_way > 3
 
 
 def test_zero_never_looks() -> None:

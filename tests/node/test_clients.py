@@ -137,8 +137,8 @@ def test_who_never_reads_takes_little_memory_and_harms_nobody(cluster: Playgroun
                 # A gigabyte of answers, if all were given.
                 for _ in range(20):
                     connection.sendall(question)
-            except TimeoutError:
-                pass
+            except (TimeoutError, ConnectionError):
+                pass  # not read any further, or sent away
             end = time.monotonic() + 2
             while time.monotonic() < end:
                 assert honest.get("/zookeeper")

@@ -1,4 +1,5 @@
 """A node is configured from three places, and what nobody knows or contradicts itself stops it at once."""
+
 from __future__ import annotations
 
 from dataclasses import fields
@@ -7,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from agreed.errors import ConfigurationError
-from agreed.node.config import Config, load, reference
+from agreed.node.config import Config
+from agreed.node.loading import load
+from agreed.node.reference import reference
 from agreed.node.values import PeerAddress
 
 
@@ -98,6 +101,10 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         load({}, {}, tmp_path / "absent.toml")
 
 
+def test_what_is_told_to_programs_that_use_a_cluster_is_no_misspelt_knob() -> None:
+    load({}, {"AGREED_URL": "zk://10.0.0.1", "AGREED_TOKEN": "7", "AGREED_LOCK_NAME": "nightly"})
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
@@ -108,6 +115,9 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         ({"heartbeat_ms": "300"}, "heartbeat_ms"),
         ({"tls_key": "key.pem"}, "tls_certificate"),
         ({"zookeeper_tls": "2281"}, "zookeeper_tls"),
+        ({"etcd_tls": "2379"}, "etcd_tls"),
+        ({"peer_tls_key": "key.pem"}, "peer_tls_certificate"),
+        ({"peer_tls_certificate": "chain.pem", "peer_tls_key": "key.pem"}, "peer_tls_certificate"),
         ({"super_digest": "secret"}, "super_digest"),
     ],
 )
@@ -129,7 +139,8 @@ def test_sessions_last_between_two_and_twenty_ticks_unless_told() -> None:
 
 def test_nothing_listens_beyond_this_machine_unless_told() -> None:
     config = load({}, {})
-    listeners = [config.zookeeper, config.zookeeper_tls, config.listen_address]
+    listeners = [config.zookeeper, config.zookeeper_tls, config.etcd, config.etcd_tls]
+    listeners.append(config.listen_address)
     assert all(each is None or each.startswith("127.0.0.1:") for each in listeners)
 
 

@@ -73,3 +73,47 @@ def test_what_is_said_on_a_connection_as_soon_as_it_stands_arrives() -> None:
 
     uvloop.run(run())
     assert peer.heard == [HELLO, HeardNoted()]
+
+
+class Idle:
+    """A node that hears of nothing."""
+
+    def hello(self) -> Hello:
+        return HELLO
+
+    def greeted(self, peer: NodeId, reply: HelloReply) -> bool:
+        return False
+
+    def peer_opened(self, peer: NodeId) -> None: ...
+
+    def peer_closed(self, peer: NodeId) -> None: ...
+
+
+def test_a_peer_that_answers_with_an_alert_of_tls_is_told_of_once() -> None:
+    """It has certificates, and this node has none: both would try for ever, and say nothing."""
+    logs: list[str] = []
+
+    async def run() -> None:
+        comes = asyncio.Event()
+        connections = 0
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            await reader.read(65_536)
+            writer.write(b"\x15\x03\x01\x00\x02\x02\x46")
+            writer.close()
+            connections += 1
+            if connections == 3:
+                comes.set()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        peers = Peers(Idle(), lambda level, sentence: logs.append(sentence))
+        peers.know({"n2": f"127.0.0.1:{server.sockets[0].getsockname()[1]}"})
+        await asyncio.wait_for(comes.wait(), 30)
+        peers.close()
+        server.close()
+
+    asyncio.run(run())
+    [log] = logs
+    assert "n2" in log
+    assert "TLS record" in log

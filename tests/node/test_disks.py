@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agreed.cli.exits import DISK_FAILED
-from tests.node.running import DEADLINE_S, Writer, client_of, log_of, playground, running, wait_until
+from tests.node.running import DEADLINE_S, Writer, client_of, leading, log_of, playground, running, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -22,7 +22,7 @@ def test_a_node_that_was_away_too_long_gets_a_snapshot_and_has_the_same_state(tm
     """More is written than the others keep of their log for those who lag (16 MiB)."""
     with running(tmp_path, "--snapshot-bytes", "4000000") as cluster, client_of(cluster.hosts) as client:
         client.ensure_path("/state")
-        name = next(name for name in cluster.places if name != cluster.leader())
+        name = next(name for name in cluster.places if name != leading(cluster))
         cluster.kill(name)
         for number in range(60):
             client.create(f"/state/{number}", LARGE + str(number).encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.node.running import (
     Writer,
     agreed,
     client_of,
+    leading,
     log_of,
     playground,
     running,
@@ -40,12 +40,9 @@ def test_a_node_alone_keeps_its_data_over_restarts(tmp_path: Path) -> None:
 def test_a_leader_that_is_told_to_end_hands_over_first(tmp_path: Path) -> None:
     with running(tmp_path) as cluster, Writer(cluster.hosts) as writer:
         writer.go_on()
-        old = cluster.leader()
-        assert old is not None
+        old = leading(cluster)
         cluster.processes[old].send_signal(signal.SIGTERM)
-        began = time.monotonic()
         assert cluster.processes[old].wait(DEADLINE_S) == 0, log_of(cluster, old)
-        assert time.monotonic() - began < 10
         # Who hands over leaves a leader behind; nobody has to miss the old one first.
         assert cluster.leader() not in (None, old)
         writer.go_on()
@@ -57,8 +54,7 @@ def test_a_leader_that_is_told_to_end_hands_over_first(tmp_path: Path) -> None:
 def test_a_killed_leader_is_followed_by_another_and_comes_back(tmp_path: Path) -> None:
     with running(tmp_path) as cluster, Writer(cluster.hosts) as writer:
         writer.go_on()
-        old = cluster.leader()
-        assert old is not None
+        old = leading(cluster)
         cluster.kill(old)
         writer.go_on()
         assert cluster.leader() not in (None, old)
@@ -76,7 +72,7 @@ def _wiped(cluster: Playground, name: str, *, join: bool) -> None:
 def test_a_node_that_lost_its_disk_waits_until_it_is_replaced_and_then_serves(tmp_path: Path) -> None:
     with running(tmp_path) as cluster, Writer(cluster.hosts) as writer:
         writer.go_on()
-        name = next(name for name in cluster.places if name != cluster.leader())
+        name = next(name for name in cluster.places if name != leading(cluster))
         with client_of(cluster.places[name].client_address) as client:
             for number in range(5):
                 client.create(f"/before-{number}")
@@ -97,7 +93,7 @@ def test_a_node_that_lost_its_disk_waits_until_it_is_replaced_and_then_serves(tm
 
 def test_a_copy_of_a_data_directory_is_refused(tmp_path: Path) -> None:
     with running(tmp_path) as cluster:
-        name = next(name for name in cluster.places if name != cluster.leader())
+        name = next(name for name in cluster.places if name != leading(cluster))
         place = cluster.places[name]
         cluster.kill(name)
         shutil.copytree(place.data, tmp_path / "copy")

@@ -10,7 +10,7 @@ import pytest
 
 from agreed.cli.playground import Playground
 from agreed.cli.status import survey
-from tests.node.running import DEADLINE_S, Writer, agreed, client_of, log_of, running, wait_until
+from tests.node.running import DEADLINE_S, Writer, agreed, client_of, leading, log_of, running, wait_until
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -37,8 +37,7 @@ def test_a_cluster_grows_to_five_and_shrinks_to_three_under_a_writing_client(tmp
         for name in newcomers:
             assert writer.missing(cluster.places[name].client_address) == []
         # The old members go, the leader last: what remains are n3, n4 and n5 or the like.
-        leader = cluster.leader()
-        assert leader is not None
+        leader = leading(cluster)
         leaving = [next(name for name in ("n1", "n2", "n3") if name != leader), leader]
         for name in leaving:
             told = agreed(cluster, "member", "remove", name)
@@ -53,14 +52,15 @@ def test_a_cluster_grows_to_five_and_shrinks_to_three_under_a_writing_client(tmp
 
 def test_a_leader_that_removes_itself_knows_that_it_is_done_and_leaves_no_gap(tmp_path: Path) -> None:
     """The others have to speak with it until it has heard that they agree."""
+    began = time.monotonic()
     with running(tmp_path, "--election-timeout-ms", "4000-5000") as cluster:
-        old = cluster.leader()
-        assert old is not None
-        began = time.monotonic()
+        old = leading(cluster)
+        first, began = time.monotonic() - began, time.monotonic()
         told = agreed(cluster, "member", "remove", old)
         assert told.returncode == 0, told.stderr
         wait_until(lambda: cluster.leader() not in (None, old), "somebody else leads")
-        assert time.monotonic() - began < 4, "nobody had to miss it"
+        # The first leader came when its absence was noticed.
+        assert time.monotonic() - began < first, "nobody had to miss it"
         assert "was removed from the cluster" in log_of(cluster, old)
 
 

@@ -1,4 +1,5 @@
 """Three nodes that speak another protocol than Raft: the same promises, from outside the same cluster."""
+
 from __future__ import annotations
 
 import signal
@@ -12,6 +13,7 @@ from tests.node.running import (
     Writer,
     agreed,
     client_of,
+    leading,
     log_of,
     playground,
     running,
@@ -28,8 +30,7 @@ def test_a_killed_leader_is_followed_by_another_and_nothing_is_lost(consensus: s
     with running(tmp_path, "--consensus", consensus) as cluster, Writer(cluster.hosts) as writer:
         writer.go_on()
         wait_until(cluster.leader, "somebody says that it leads")
-        old = cluster.leader()
-        assert old is not None
+        old = leading(cluster)
         cluster.kill(old)
         writer.go_on()
         wait_until(lambda: cluster.leader() not in (None, old), "another leads")

@@ -1,4 +1,5 @@
 """One happening is one line, whatever its fields hold, and no line holds a secret."""
+
 from __future__ import annotations
 
 import io

@@ -97,6 +97,7 @@ async def read_index_asked_after(
         (0, 0),
         0,
         True,
+        None,
         lambda _, text: said.append(text),
     )
     peers = Peers()

@@ -1,4 +1,5 @@
 """Each kind of value: what is taken, in the form it is kept in, and what is refused."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -10,9 +10,9 @@ client.ask(request, ...)        sent in one piece; `client.replies` holds what c
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from agreed.consensus.machine import Ballot, Save
+from agreed.consensus.machine import Ballot, Entry, Save
 from agreed.consensus.members import Member, Members
 from agreed.consensus.raft.config import RaftConfig
 from agreed.consensus.raft.raft import Raft
@@ -40,6 +40,8 @@ class Alone:
         members: tuple[str, ...] = ("n1",),
         surroundings: Callable[[], Surroundings] = Surroundings,
         founders: tuple[str, ...] | None = None,
+        log: Sequence[Entry] = (),
+        life: int = 1,
     ) -> None:
         known = [Member(name, number, f"{name}:1") for number, name in enumerate(members, start=1)]
         first = Members(tuple(member for member in known if founders is None or member.name in founders))
@@ -48,11 +50,12 @@ class Alone:
         self.unsaved: list[Save] = []
         self.effects: list[events.Effects] = []
         self.clients: dict[int, Client] = {}
-        raft = Raft("n1", first, Ballot(0, None), None, [], RaftConfig(), Dice(), 0)
+        ballot = Ballot(log[-1].term if log else 0, None)
+        raft = Raft("n1", first, ballot, None, list(log), RaftConfig(), Dice(), 0)
         self.replica = Replica(
             "n1",
             1,
-            1,
+            life,
             settings if settings is not None else Settings(),
             raft,
             Store(),
@@ -102,9 +105,9 @@ class Alone:
             self.now += step_ms
             self.turn()
 
-    def client(self) -> Client:
+    def client(self, timeout_ms: int = 10_000) -> Client:
         client = Client(self)
-        client.connect()
+        client.connect(timeout_ms=timeout_ms)
         return client
 
 
@@ -119,8 +122,10 @@ class Client:
         self.paused = False
         node.turn(events.ClientOpened(self.id, "127.0.0.1", 40_000 + self.id))
 
-    def connect(self, session_id: int = 0, password: bytes = bytes(16)) -> None:
-        self.say(self.connection.connect(ConnectRequest(0, 0, 10_000, session_id, password, None)))
+    def connect(
+        self, session_id: int = 0, password: bytes = bytes(16), timeout_ms: int = 10_000
+    ) -> None:
+        self.say(self.connection.connect(ConnectRequest(0, 0, timeout_ms, session_id, password, None)))
 
     def ask(self, *requests: Request) -> None:
         self.say(b"".join(self.connection.send(request)[1] for request in requests))

@@ -8,14 +8,17 @@ import pytest
 
 from agreed.consensus.machine import ChunkLoaded, SnapshotMark
 from agreed.consensus.members import Member, Members
+from agreed.consensus.raft.messages import AppendEntries, ReadIndex, ReadIndexReply
 from agreed.replica import events
 from agreed.replica.settings import Settings
 from agreed.replica.snapshots import KEPT_DIGESTS, Digests, SnapshotIn, SnapshotOut
-from agreed.store.commands import Create, GrantLease
+from agreed.store.commands import Create, GrantLease, Put
 from agreed.store.machine import Store
 from agreed.store.records import OPEN_ACL
+from agreed.wire.etcd.messages import RangeRequest
 from agreed.wire.zookeeper.messages import CreateMode, CreateRequest
 from tests.replica.alone import Alone
+from tests.replica.etcd.calling import Caller
 
 MARK = SnapshotMark(7, 2, Members((Member("n1", 1, ""),)))
 
@@ -131,3 +134,26 @@ def test_where_the_newest_snapshot_has_rotted_another_is_taken(
     mark = None if found is None else SnapshotMark(found, 1, MARK.members)
     node.turn(ChunkLoaded("n2", mark, offset, b"", False))
     assert replica.checkpoint.due() is asked
+
+
+def test_a_read_is_answered_when_a_snapshot_of_the_leader_has_what_it_waits_for() -> None:
+    """It waited for the next entry, which in a quiet cluster comes too late."""
+    node = Alone(members=("n1", "n2", "n3"))
+    node.turn(events.PeerMessage("n2", AppendEntries(1, 0, 0, 0, 1, [])))
+    caller = Caller(node)
+    read = caller.ask("KV/Range", RangeRequest(b"a"))
+    (context,) = [
+        message.context
+        for effects in node.effects
+        for _, message in effects.send
+        if isinstance(message, ReadIndex)
+    ]
+    node.turn(events.PeerMessage("n2", ReadIndexReply(context, 100)))
+    assert read.status is None
+    store = Store()
+    store.execute(Put(b"a", b"1"))
+    for piece in store.capture().pieces(100):
+        node.turn(events.RestorePiece(piece))
+    mark = SnapshotMark(100, 1, node.replica.members)
+    node.turn(events.RestoreEnded(mark))
+    assert read.reply.count == 1

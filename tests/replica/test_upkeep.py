@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from agreed.replica.upkeep import EXPIRY_GRACE_MS, REPORT_EVERY_MS, CheckpointTrigger, Expiry
+from agreed.replica.upkeep import (
+    EXPIRY_GRACE_MS,
+    ON_THE_WAY_MS,
+    PLAIN_A_ROUND,
+    REPORT_EVERY_MS,
+    UPKEEP_EVERY_MS,
+    CheckpointTrigger,
+    Expiry,
+)
 
 TTL_MS = 4_000
 
@@ -120,3 +128,43 @@ def test_a_checkpoint_that_somebody_needs_is_due_however_little_has_happened() -
     assert not trigger.due(), "it is asked for"
     trigger.taken()
     assert not trigger.due()
+
+
+def test_a_plain_lease_has_no_grace_but_more_than_its_time_under_a_new_leader() -> None:
+    """The renewal by the leader before may still be on its way to who holds the lease."""
+    leases = Expiry()
+    leases.start([], 0, [(1, TTL_MS)])
+    leases.add(2, TTL_MS, 0, plain=True)
+    assert leases.due(TTL_MS - 1) == []
+    assert leases.due(TTL_MS) == [2]
+    assert leases.remaining_ms(1, 0) == TTL_MS
+    assert leases.due(TTL_MS + ON_THE_WAY_MS - 1) == []
+    assert leases.due(TTL_MS + ON_THE_WAY_MS) == [1]
+
+
+def test_an_end_that_is_decided_is_known_until_it_is_carried_out_or_not() -> None:
+    leases = Expiry()
+    leases.add(1, TTL_MS, 0, plain=True)
+    assert not leases.named(1)
+    leases.due(TTL_MS)
+    assert leases.named(1)
+    leases.not_carried_out(1)
+    assert not leases.named(1)
+    leases.due(3 * TTL_MS)
+    leases.remove(1)
+    assert not leases.named(1)
+    assert leases.remaining_ms(1, 0) is None
+
+
+def test_of_plain_leases_that_end_together_some_end_at_a_time_and_all_end() -> None:
+    leases = Expiry()
+    many = 2 * PLAIN_A_ROUND + 1
+    leases.start([(many + 1, TTL_MS)], 0, [(lease, TTL_MS) for lease in range(1, many + 1)])
+    now = TTL_MS + EXPIRY_GRACE_MS + ON_THE_WAY_MS
+    named = []
+    for _ in range(3):
+        due = leases.due(now)
+        assert len([lease for lease in due if lease <= many]) <= PLAIN_A_ROUND
+        named += due
+        now += UPKEEP_EVERY_MS
+    assert sorted(named) == list(range(1, many + 2))

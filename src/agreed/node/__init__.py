@@ -2,7 +2,8 @@
 awaits.
 
     start.py      what a node does before its first step, and after its last
-    shell.py      one loop: wait, step, take, do
+    turns.py      one loop: wait, step, take, do
+    shell.py      what a server has beyond it: disk, peers, operators
     listen.py     sockets that are accepted: clients, peers, operators
     dial.py       sockets to peers: reconnect, back off
     writer.py     the thread that waits for the disk

@@ -7,6 +7,11 @@ knew of the program is gone from its caches.  Measured, that is a quarter to a t
 So the loop goes round without sleeping, for a bounded time, and between two looks it offers the processor to
 whoever wants it.
 
+Where that takes long, somebody did want it, and has had it for a whole turn of the scheduler: a processor
+that others work on does not go to rest, and who gives it away waits longer for it than who sleeps and is
+woken up.  Then it is not looked any more for a while.  (It shows where a lock is handed on by more processes
+than there are processors: every commit there is a lone one.)
+
     poll = BusyPoll(loop.call_soon, 500)
     poll.expect()           something comes soon: look for it for 500 microseconds from now on
 
@@ -21,6 +26,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from time import perf_counter_ns
+from typing import Final
+
+TAKEN_NS: Final = 300_000
+"""The processor was given away for longer than a node works on one lone write."""
+
+LEAVE_ALONE_NS: Final = 20_000_000
+"""For so long it is not looked where others want the processor."""
 
 
 class BusyPoll:
@@ -39,18 +51,26 @@ class BusyPoll:
         self._clock_ns = clock_ns
         self._give_way = give_way
         self._until = 0
+        self._not_before = 0
         self._looks = False
 
     def expect(self) -> None:
-        self._until = self._clock_ns() + self._nanoseconds
+        now = self._clock_ns()
+        if now < self._not_before:
+            return
+        self._until = now + self._nanoseconds
         if not self._looks and self._nanoseconds:
             self._looks = True
             self._call_soon(self._look)
 
     def _look(self) -> None:
         """Called again by each round of the loop, after whatever has come."""
-        if self._clock_ns() < self._until:
+        began = self._clock_ns()
+        if began < self._until:
             self._give_way()
-            self._call_soon(self._look)
-        else:
-            self._looks = False
+            now = self._clock_ns()
+            if now - began < TAKEN_NS:
+                self._call_soon(self._look)
+                return
+            self._not_before = now + LEAVE_ALONE_NS
+        self._looks = False

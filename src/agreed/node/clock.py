@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
+from collections.abc import Callable
+from typing import Protocol
 
 from agreed.types import Instant, Stamp
 
@@ -17,6 +20,35 @@ def now() -> Instant:
 def wall_ms() -> Stamp:
     """Milliseconds since 1970; may jump.  Only ever used as the leader's stamp, which never goes back."""
     return time.time_ns() // 1_000_000
+
+
+class Alarm(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Both clocks, and who rings: a node in a test may live in a time of its own."""
+
+    def now(self) -> Instant: ...
+
+    def wall_ms(self) -> Stamp: ...
+
+    def call_at(self, instant: Instant, callback: Callable[[], None]) -> Alarm:
+        """On the event loop, at `instant` or soon after it."""
+        ...
+
+
+class SystemClock:
+    """Those of this machine."""
+
+    def now(self) -> Instant:
+        return now()
+
+    def wall_ms(self) -> Stamp:
+        return wall_ms()
+
+    def call_at(self, instant: Instant, callback: Callable[[], None]) -> Alarm:
+        return asyncio.get_running_loop().call_later(max(0, instant - now()) / 1000, callback)
 
 
 def entropy(size: int) -> bytes:

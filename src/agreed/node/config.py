@@ -1,23 +1,16 @@
 """Every knob of a node: its unit, its default, and the reason for it, in one place.
 
-    load(flags, environ, file) -> Config
-
-A knob is set by a flag (`--heartbeat-ms 100`), else by an environment variable (`AGREED_HEARTBEAT_MS=100`),
-else by a TOML file (`heartbeat_ms = 100`), else it has its default.  A key nobody knows is an error and names
-its nearest relatives, in all three places: a misspelt timeout that is silently ignored is found on the day of
-the outage.  `reference()` draws the table of the documentation from the same declarations.
+`loading.py` reads them from flags, variables and files; `reference.py` draws the table of the documentation
+from the same declarations.
 
 Nothing listens beyond this machine unless told to: an address without a host, `2181`, means 127.0.0.1:2181.
 Addresses are kept as `host:port` (an IPv6 host in brackets) and taken apart by `split_address`.
 
-This module decides what is *consistent* (a heartbeat shorter than the election timeout); whether a port is
-free or a file readable is found out by whoever opens it.
+What must be *consistent* (a heartbeat shorter than the election timeout) stands in `contradictions.py`;
+whether a port is free or a file readable is found out by whoever opens it.
 """
 from __future__ import annotations
 
-import difflib
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,6 +18,7 @@ from typing import TypeVar
 
 from agreed.consensus import protocols
 from agreed.errors import ConfigurationError
+from agreed.node.contradictions import contradictions
 from agreed.node.values import (
     FOUR_LETTER_WORDS,
     PeerAddress,
@@ -40,6 +34,7 @@ from agreed.node.values import (
     an_address_or_off,
     one_of,
     some_peers,
+    some_urls,
     some_words,
 )
 from agreed.types import NodeId
@@ -49,16 +44,6 @@ from agreed.types import NodeId
 
 Value = TypeVar("Value")
 Default = TypeVar("Default")
-
-ENVIRONMENT_PREFIX = "AGREED_"
-
-FILE_VARIABLE = "AGREED_CONFIG"
-"""Names the TOML file, for those who cannot pass a flag; not a knob of its own."""
-
-_OF_KUBERNETES = re.compile(r"AGREED_(SERVICE_(HOST|PORT(_.+)?)|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)")
-"""Kubernetes puts such variables into every pod that can see a Service called `agreed`.  They are no
-misspelt knobs of ours, and a node must not refuse to start for them."""
-
 
 def knob(
     parse: Callable[[object], Value], default: Default, unit: str, reason: str, *, secret: bool = False
@@ -103,8 +88,29 @@ class Config:
         None,
         "host:port",
         "Where to listen for peers, if not at this node's own address in `peers` (behind a container's "
-        "or a router's translation). The peer port is neither encrypted nor authenticated: keep it in a "
-        "private network.",
+        "or a router's translation). Without `peer_tls_certificate` the peer port is neither encrypted nor "
+        "authenticated: keep it in a private network.",
+    )
+    peer_tls_certificate: Path | None = knob(
+        a_path,
+        None,
+        "PEM file",
+        "This node's certificate chain for its peers, who dial it and whom it dials: good for both sides of "
+        "TLS, and for the host of its address in `peers`. Given: the peer port speaks TLS only, to peers and "
+        "operators with a certificate. The same on all nodes.",
+    )
+    peer_tls_key: Path | None = knob(
+        a_path,
+        None,
+        "PEM file",
+        "The private key of `peer_tls_certificate`.",
+    )
+    peer_tls_ca: Path | None = knob(
+        a_path,
+        None,
+        "PEM file",
+        "Who signs the certificates of peers and operators. Whoever has one may speak as a node: never the "
+        "authority that signs clients.",
     )
     join: bool = knob(
         a_switch,
@@ -133,7 +139,89 @@ class Config:
         an_address_or_off,
         None,
         "host:port",
-        "The same over TLS; needs a certificate and its key.",
+        "Where ZooKeeper clients connect over TLS; needs a certificate and its key.",
+    )
+    etcd: str | None = knob(
+        an_address_or_off,
+        None,
+        "host:port",
+        "Where etcd clients connect, by gRPC or HTTP/JSON (`2379`: only from this machine). `off` or none: "
+        "nowhere.",
+    )
+    etcd_tls: str | None = knob(
+        an_address_or_off,
+        None,
+        "host:port",
+        "The same over TLS; needs a certificate and its key. With `tls_ca`, the common name of a client's "
+        "certificate is its user where it shows no token.",
+    )
+    znode_view: bool = knob(
+        a_switch,
+        False,
+        "switch",
+        "Let etcd clients read and watch znodes, as keys under `/.znodes`. The same on all nodes.",
+    )
+    etcd_advertise: tuple[str, ...] = knob(
+        some_urls,
+        (),
+        "URLs",
+        "Where etcd clients are told to find this node (`http://10.0.0.1:2379`, ...); else where it listens.",
+    )
+    etcd_quota_bytes: int = knob(
+        a_number(0, 2**50),
+        2 * 1024 * 1024 * 1024,
+        "bytes",
+        "How much etcd's keys and their history may take; then an alarm stands, and only deletions and "
+        "compactions are taken until there is space. 0: no quota.",
+    )
+    etcd_max_request_bytes: int = knob(
+        a_number(1024, 10 * 1024 * 1024),
+        1_572_864,
+        "bytes",
+        "Largest request of an etcd client; the same on all nodes.",
+    )
+    etcd_max_txn_ops: int = knob(
+        a_number(1, 10_000),
+        128,
+        "operations",
+        "How many a transaction of an etcd client may have in each of its lists; the same on all nodes.",
+    )
+    etcd_watch_progress_s: int = knob(
+        a_number(1, 86_400),
+        600,
+        "s",
+        "How long a watcher of etcd that asks for it hears nothing before it is told that there was nothing.",
+    )
+    etcd_watch_backlog_bytes: int = knob(
+        a_number(0, 2**30),
+        1024 * 1024,
+        "bytes",
+        "How much a watching client of etcd may leave unread before it is told out of the history later.",
+    )
+    etcd_auto_compaction_mode: str = knob(
+        one_of("periodic", "revision"),
+        "periodic",
+        "word",
+        "Whether old versions of etcd's keys are forgotten by age or by number.",
+    )
+    etcd_auto_compaction_retention: str = knob(
+        str,
+        "0",
+        "span or number",
+        "How much of the history is kept: `8h`, `30m` (periodic; a bare number is hours), or so many "
+        "revisions. 0: all of it, until somebody compacts.",
+    )
+    etcd_auth_token: str = knob(
+        str,
+        "simple",
+        "words",
+        "Tokens of etcd users: `simple`, or `jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=5m`.",
+    )
+    etcd_auth_token_ttl_s: int = knob(
+        a_number(1, 10**8), 300, "s", "How long a simple token is good without being used."
+    )
+    etcd_bcrypt_cost: int = knob(
+        a_number(4, 31), 10, "number", "Of the hashes of etcd users' passwords; one more takes twice as long."
     )
     tls_certificate: Path | None = knob(
         a_path,
@@ -152,7 +240,7 @@ class Config:
         None,
         "PEM file",
         "Who may sign client certificates. Given: a client without a valid one is refused, and the "
-        "subject of its certificate is its x509 identity.",
+        "subject of its certificate is its x509 identity for ZooKeeper's access lists.",
     )
     super_digest: str | None = knob(
         a_text,
@@ -275,6 +363,14 @@ class Config:
         "compared, never times of day.",
     )
 
+    atomic_databases: Path | None = knob(
+        a_path,
+        None,
+        "TOML file",
+        "Databases in which this node finishes what dead programs have left prepared (`agreed.atomic`), each "
+        "as `name = \"postgresql://...\"`; one node at a time does it. None: not here.",
+    )
+
     snapshot_entries: int = knob(
         a_number(100),
         200_000,
@@ -321,6 +417,11 @@ class Config:
         """Where to bind the peer port."""
         return self.listen or self.peers[self.name].address
 
+    @property
+    def peer_tls(self) -> tuple[Path | None, Path | None, Path | None]:
+        """The certificate, its key and the authority between nodes."""
+        return self.peer_tls_certificate, self.peer_tls_key, self.peer_tls_ca
+
     def public(self) -> dict[str, object]:
         """Name and value of each knob, secrets left out: fit for a log or a status page."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -334,121 +435,7 @@ class Config:
             if config.join:
                 raise ConfigurationError("join: needs peers, which name the cluster to join and this node")
             config = replace(config, peers={config.name: PeerAddress(config.listen or "127.0.0.1:7421")})
-        for wrong, message in config._contradictions():
+        for wrong, message in contradictions(config):
             if wrong:
                 raise ConfigurationError(message)
         return config
-
-    def _contradictions(self) -> list[tuple[bool, str]]:
-        shortest, longest = self.session_timeout_ms
-        low, _ = self.election_timeout_ms
-        return [
-            (
-                self.name not in self.peers,
-                f"name: {self.name!r} is not among the peers ({', '.join(self.peers)})",
-            ),
-            (self.join and len(self.peers) < 2, "join: peers must name the members of the cluster as well"),
-            (
-                self.lease_reads and self.consensus != protocols.RAFT,
-                f"lease_reads: only with raft, not with {self.consensus}",
-            ),
-            (shortest > longest, f"min_session_timeout_ms: {shortest} is more than the maximum, {longest}"),
-            (
-                self.heartbeat_ms * 3 > low,
-                f"heartbeat_ms: {self.heartbeat_ms} ms does not allow for a lost heartbeat or two before the "
-                f"election timeout ({low} ms); at most a third of it",
-            ),
-            (
-                (self.tls_certificate is None) != (self.tls_key is None),
-                "tls_certificate, tls_key: one without the other",
-            ),
-            (
-                self.zookeeper_tls is not None and self.tls_certificate is None,
-                "zookeeper_tls: needs tls_certificate and tls_key",
-            ),
-            (
-                self.super_digest is not None and ":" not in self.super_digest,
-                "super_digest: not of the form user:base64(sha1(user:password))",
-            ),
-        ]
-
-
-# --- where they are set -----------------------------------------------------------------------------------
-
-
-def _unknown(key: str, where: str) -> ConfigurationError:
-    near = difflib.get_close_matches(key, [each.name for each in fields(Config)], n=3, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    return ConfigurationError(f"{where}: no knob is called {key!r}{hint}")
-
-
-def _read_file(file: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: not TOML ({error})") from error
-
-
-def load(flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None = None) -> Config:
-    """Flag over variable over file over default, checked.
-
-    `flags` are named like the fields of `Config`; those that are None were not given.  Raises
-    `ConfigurationError`, which names the knob, where it was set, and what would do."""
-    parsers: dict[str, Callable[[object], object]] = {
-        each.name: each.metadata["parse"] for each in fields(Config)
-    }
-    found: dict[str, object] = {}
-
-    def take(key: str, raw: object, where: str) -> None:
-        try:
-            found[key] = parsers[key](raw)
-        except ValueError as error:
-            raise ConfigurationError(f"{where}: {error}") from error
-
-    if file is not None:
-        for key, raw in _read_file(file).items():
-            if key not in parsers:
-                raise _unknown(key, str(file))
-            take(key, raw, f"{file}: {key}")
-    for variable, text in environ.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == FILE_VARIABLE:
-            continue
-        key = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
-        if key in parsers:
-            take(key, text, variable)
-        elif not _OF_KUBERNETES.fullmatch(variable):
-            raise _unknown(key, f"environment, {variable}")
-    for key, raw in flags.items():
-        if key not in parsers:
-            raise _unknown(key, "flags")
-        if raw is not None:
-            take(key, raw, f"--{key.replace('_', '-')}")
-    return Config(**found).check()  # type: ignore[arg-type]
-
-
-# --- what the documentation says --------------------------------------------------------------------------
-
-
-def describe_default(name: str, default: object) -> str:
-    """A default in the words in which one would write it."""
-    if name == "four_letter_words":
-        return "`*`"
-    if default is None or default == {}:
-        return "none"
-    if isinstance(default, bool):
-        return "`on`" if default else "`off`"
-    if isinstance(default, tuple):
-        return f"`{'-'.join(map(str, default))}`"
-    return f"`{default}`"
-
-
-def reference() -> str:
-    """The knobs as a table in Markdown, in the order of their declaration."""
-    lines = ["| knob | unit | default | what for |", "| --- | --- | --- | --- |"]
-    plain = Config()
-    for each in fields(Config):
-        default = describe_default(each.name, getattr(plain, each.name))
-        lines.append(f"| `{each.name}` | {each.metadata['unit']} | {default} | {each.metadata['reason']} |")
-    return "\n".join(lines) + "\n"

@@ -23,6 +23,11 @@ def as_many_as_allowed() -> int:
     return soft
 
 
+def as_many_as_there_are() -> int:
+    """The limit of a process that is not ours to change."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 def for_clients(limit: int, configured: int) -> int:
     """How many connections of clients fit.  `configured`: how many are wanted at most, 0 for all that fit."""
     if limit == resource.RLIM_INFINITY:

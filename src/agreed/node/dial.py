@@ -1,5 +1,9 @@
 """Sockets to the other members: connect, say hello, come again, and never keep more than fits.
 
+Where a context is given the connections are by TLS, and the peer must be the host that was dialled.  Why
+that fails is told, once until it works or fails otherwise: an expired certificate looks like a dead network.
+So is what answers no frames: most likely TLS, where one of the two has no certificate.
+
 A node sends on the connections it dialled and receives on those it accepted.  What cannot be sent now is
 dropped: consensus repeats itself, and a peer that is slow or gone must not fill this node's memory.
 """
@@ -7,6 +11,7 @@ dropped: consensus repeats itself, and a peer that is slow or gone must not fill
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
@@ -46,7 +51,7 @@ class PeerConnection(asyncio.Protocol):
     def __init__(self, peer: NodeId, node: Acquaintance) -> None:
         self.peer = peer
         self.ready = False
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ended: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._node = node
         self._decoder = Decoder()
         self.transport: asyncio.Transport | None = None
@@ -60,7 +65,9 @@ class PeerConnection(asyncio.Protocol):
         assert self.transport is not None
         try:
             messages = self._decoder.receive_data(data)
-        except MalformedInput:
+        except MalformedInput as error:
+            if not self.ended.done():
+                self.ended.set_result(error)
             self.transport.abort()
             return
         for message in messages:
@@ -76,15 +83,18 @@ class PeerConnection(asyncio.Protocol):
             self.ready = False
             self._node.peer_closed(self.peer)
         if not self.ended.done():
-            self.ended.set_result(None)
+            self.ended.set_result(error)
 
 
 class Peers:
     """Keeps a connection to each of the addresses it was given."""
 
-    def __init__(self, node: Acquaintance, log: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, node: Acquaintance, log: Callable[[str, str], None], tls: ssl.SSLContext | None = None
+    ) -> None:
         self._node = node
         self._log = log
+        self._tls = tls
         self._tasks: dict[NodeId, tuple[str, asyncio.Task[None]]] = {}
         self._connections: dict[NodeId, PeerConnection] = {}
         self._last_message: object = None
@@ -131,18 +141,28 @@ class Peers:
             self._log("error", f"{name} cannot be reached: {error}")
             return
         wait_s = FIRST_WAIT_S
+        told = ""
         while True:
+            problem: Exception | None
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    _, connection = await loop.create_connection(lambda: self._made(name), host, port)
-            except (OSError, TimeoutError):
-                pass
+                    _, connection = await loop.create_connection(
+                        lambda: self._made(name), host, port, ssl=self._tls
+                    )
+            except (OSError, TimeoutError) as error:
+                problem = error
             else:
-                await connection.ended
+                # What a peer thinks of our certificate is heard after the handshake, as the end of all.
+                problem = await connection.ended
                 if self._connections.get(name) is connection:
                     del self._connections[name]
                 if connection.ready:
                     wait_s = FIRST_WAIT_S
+                    told = ""
+            if isinstance(problem, ssl.SSLError | MalformedInput) and str(problem) != told:
+                told = str(problem)
+                what = "no TLS with" if isinstance(problem, ssl.SSLError) else "not understood is"
+                self._log("error", f"{what} {name} at {address}: {told}")
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 

@@ -1,17 +1,21 @@
-"""Sockets that are accepted: ZooKeeper clients on one port, peers and operators on another.
+"""Sockets that are accepted: ZooKeeper and etcd clients on a port each, peers and operators on another.
 
 A protocol object only carries bytes to the shell and back.  A client that does not read what it is sent is
-not read from either; if it lets more pile up than `MAX_UNREAD_BYTES` (watch events need no request), it goes.
+not read from either; if there is more for one that has let `MAX_UNREAD_BYTES` pile up (watch events need no
+request), it goes.  One answer may be longer than that: who asked for it has had no time to read it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from agreed.errors import MalformedInput
-from agreed.node.sockets import give_up_when_unheard
+from agreed.errors import ConfigurationError, MalformedInput
+from agreed.node.sockets import end_when_gone, give_up_when_unheard
+from agreed.node.tls import common_name, distinguished_name
+from agreed.node.values import split_address
 from agreed.replica import events
 from agreed.replica.founding import Caller
 from agreed.wire.peer.codec import Decoder, encode
@@ -19,6 +23,7 @@ from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, Opera
 
 if TYPE_CHECKING:
     from agreed.node.shell import Shell
+    from agreed.node.turns import Turns
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
 
@@ -29,12 +34,42 @@ LAST_WORD_TIMEOUT_S = 10.0
 """Who does not take what it was sent last, because it is gone or does not want to, is cut off after this."""
 
 
+async def listen_at(
+    factory: Callable[[], asyncio.Protocol], address: str, context: ssl.SSLContext | None = None
+) -> asyncio.Server:
+    """`address` is host:port.  Raises ConfigurationError."""
+    loop = asyncio.get_running_loop()
+    host, port = split_address(address)
+    try:
+        if context is None:
+            return await loop.create_server(factory, host, port)
+        # Who connects and never says anything would else be kept for a minute.
+        return await loop.create_server(
+            factory, host, port, ssl=context, ssl_handshake_timeout=FIRST_WORD_TIMEOUT_S
+        )
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen at {address}: {error}") from error
+
+
+def with_its_port(address: str, server: asyncio.Server) -> str:
+    """Who asks for port 0 is given one that is free, and hears which."""
+    if split_address(address)[1]:
+        return address
+    return f"{address.rpartition(':')[0]}:{server.sockets[0].getsockname()[1]}"
+
+
 class ClientProtocol(asyncio.Protocol):
-    """One ZooKeeper client."""
+    """One ZooKeeper client.  (What its bytes mean the replica knows; for those of others there is a class
+    that tells of them by other events.)"""
+
+    opened: type[events.ClientOpened | events.EtcdOpened] = events.ClientOpened
+    bytes_came: type[events.ClientBytes | events.EtcdBytes] = events.ClientBytes
+    closed: type[events.ClientClosed | events.EtcdClosed] = events.ClientClosed
+    name_in: Callable[[dict[str, object]], str | None] = staticmethod(distinguished_name)
 
     __slots__ = ("_deadline", "_full", "_held", "_shell", "address", "id", "transport")
 
-    def __init__(self, shell: Shell) -> None:
+    def __init__(self, shell: Turns) -> None:
         self._shell = shell
         self._full = False
         self._held = False
@@ -54,8 +89,8 @@ class ClientProtocol(asyncio.Protocol):
         self.id = self._shell.client_opened(self)
         self._deadline = asyncio.get_running_loop().call_later(FIRST_WORD_TIMEOUT_S, self._silent)
         certificate = transport.get_extra_info("peercert")
-        subject = distinguished_name(certificate) if certificate else None
-        self._shell.happened(events.ClientOpened(self.id, self.address, peername[1], subject))
+        subject = self.name_in(certificate) if certificate else None
+        self._shell.happened(self.opened(self.id, self.address, peername[1], subject))
 
     def _silent(self) -> None:
         if self.transport is not None:
@@ -66,7 +101,7 @@ class ClientProtocol(asyncio.Protocol):
             self._deadline.cancel()
             self._deadline = None
         if self.id:
-            self._shell.happened(events.ClientBytes(self.id, data))
+            self._shell.happened(self.bytes_came(self.id, data))
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._deadline is not None:
@@ -74,16 +109,18 @@ class ClientProtocol(asyncio.Protocol):
             self._deadline = None
         if self.id:
             self._shell.client_closed(self)
-            self._shell.happened(events.ClientClosed(self.id))
+            self._shell.happened(self.closed(self.id))
         self.transport = None
 
     def write(self, data: bytes) -> None:
         transport = self.transport
-        if transport is not None:
+        if transport is None:
+            return
+        if self._full and transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self._shell.log("warning", f"client {self.address} does not read: it is dropped")
+            transport.abort()
+        else:
             transport.write(data)
-            if self._full and transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
-                self._shell.log("warning", f"client {self.address} does not read: it is dropped")
-                transport.abort()
 
     def close(self) -> None:
         """After what was written is out, or could not be delivered for a while."""
@@ -92,6 +129,12 @@ class ClientProtocol(asyncio.Protocol):
                 self._deadline.cancel()
             self.transport.close()
             self._deadline = asyncio.get_running_loop().call_later(LAST_WORD_TIMEOUT_S, self._silent)
+
+    def cut(self) -> None:
+        """The node has forgotten it: nothing that still comes is heard."""
+        self.id = 0
+        if self.transport is not None:
+            self.transport.abort()
 
     # Two reasons not to read: the client does not take our replies, or the cluster is behind with its
     # requests.
@@ -116,6 +159,29 @@ class ClientProtocol(asyncio.Protocol):
                 self.transport.pause_reading()
         elif not self.transport.is_reading():
             self.transport.resume_reading()
+
+
+class EtcdProtocol(ClientProtocol):
+    """One etcd client, whatever it speaks."""
+
+    opened = events.EtcdOpened
+    bytes_came = events.EtcdBytes
+    closed = events.EtcdClosed
+    name_in = staticmethod(common_name)
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        end_when_gone(transport)
+        super().connection_made(transport)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._shell.happened(events.EtcdReads(self.id, False))
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._shell.happened(events.EtcdReads(self.id, True))
 
 
 class PeerProtocol(asyncio.Protocol):
@@ -201,45 +267,3 @@ class PeerProtocol(asyncio.Protocol):
         if self._peer is not None:
             self._shell.peer_hung_up(self._peer.name)
         self.transport = None
-
-
-_SHORT_NAMES = {
-    "commonName": "CN",
-    "organizationName": "O",
-    "organizationalUnitName": "OU",
-    "localityName": "L",
-    "stateOrProvinceName": "ST",
-    "countryName": "C",
-    "domainComponent": "DC",
-    "userId": "UID",
-    "streetAddress": "STREET",
-}
-
-
-def distinguished_name(certificate: dict[str, object]) -> str:
-    """The subject of a certificate as RFC 2253 writes it: the last part first."""
-    parts = []
-    subject = certificate.get("subject", ())
-    assert isinstance(subject, tuple)
-    for part in reversed(subject):
-        parts.append("+".join(f"{_SHORT_NAMES.get(key, key)}={_escaped(value)}" for key, value in part))
-    return ",".join(parts)
-
-
-def _escaped(value: str) -> str:
-    escaped = "".join("\\" + character if character in ',+"\\<>;' else character for character in value)
-    if escaped.startswith(("#", " ")):
-        escaped = "\\" + escaped
-    if escaped.endswith(" ") and len(value) > 1:
-        escaped = escaped[:-1] + "\\ "
-    return escaped
-
-
-def server_context(certificate: str, key: str, authority: str | None) -> ssl.SSLContext:
-    """TLS for the client port; with an authority every client must show a certificate of it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    if authority is not None:
-        context.load_verify_locations(authority)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

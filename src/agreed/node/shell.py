@@ -1,8 +1,6 @@
-"""One loop around a replica: wait, step, take, do.  It has never heard of Raft.
+"""A server around a replica: its disk, its peers, its operators, and its end; `turns.py` is the loop.
 
-Whatever happens is given to the replica at once (`happened`); the effects of all that happened in one turn of
-the event loop are done together at its end (`_turn`).  The shell's whole duty towards safety is to say
-`Saved` only when it is true, and in order.
+The shell's whole duty towards safety is to say `Saved` only when it is true, and in order.
 
 What waits for a disk does not wait here: saves go to `writer.py`, snapshots to a thread (`jobs.py`).
 """
@@ -13,15 +11,15 @@ import asyncio
 import logging
 import os
 import resource
+import ssl
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from agreed import __version__
 from agreed.consensus.machine import ChunkSaved, SnapshotMark, SnapshotRejected
 from agreed.consensus.members import Member, Members
 from agreed.disk.kernel_sync import KernelSync
@@ -29,17 +27,19 @@ from agreed.disk.recovery import Recovered
 from agreed.disk.snapshot_work import SnapshotWork
 from agreed.disk.snapshots import SnapshotFile
 from agreed.errors import CorruptData, DiskFailed
-from agreed.node import clock
+from agreed.node import clock, passwords
 from agreed.node.busy_poll import BusyPoll
 from agreed.node.dial import Peers
 from agreed.node.jobs import JobThread
-from agreed.node.listen import ClientProtocol, PeerProtocol
+from agreed.node.listen import PeerProtocol
+from agreed.node.turns import Turns
 from agreed.node.writer import STOP_WITHIN_S, Writer
 from agreed.replica import events
 from agreed.replica.acquaintances import Acquaintances
 from agreed.replica.founding import Admission, Holders
 from agreed.replica.replica import Replica
-from agreed.types import Identity, Instant, NodeId
+from agreed.types import Identity, NodeId
+from agreed.version import VERSION
 from agreed.wire.peer.messages import PROTOCOL_VERSION, Hello, HelloReply, StatusReply
 
 EXIT_BUG = 70
@@ -61,7 +61,7 @@ SNAPSHOT_PAUSE_S = 0.002
 Result = TypeVar("Result")
 
 
-class Shell:
+class Shell(Turns):
     def __init__(
         self,
         replica: Replica,
@@ -73,95 +73,62 @@ class Shell:
         connection_limits: tuple[int, int],
         busy_poll_us: int,
         lease_reads: bool,
+        peer_tls: ssl.SSLContext | None,
         log: Callable[[str, str], None],
+        *,
+        owns_process: bool = True,
     ) -> None:
-        self.replica = replica
-        self.log = log
+        """`owns_process`: nothing else is done in it."""
+        super().__init__(replica, clock.SystemClock(), connection_limits, lease_reads, log)
         self.stopped = asyncio.Event()
         self.exit_code = 0
+        self._owns_process = owns_process
         self.peer_protocols: set[PeerProtocol] = set()
         self._recovered = recovered
         self._me = me
         self._founders = founders
         self._boot = boot
-        self._limits = connection_limits
-        self._lease_reads = lease_reads
-        self._loop = asyncio.get_running_loop()
         self._admission = Admission()
         self._known_members: Members | None = None
         self._holders = Holders()
         self._acquaintances = Acquaintances(me.name, addresses)
-        self._clients: dict[int, ClientProtocol] = {}
-        self._per_address: dict[str, int] = {}
-        self._next_client = 1
         self._operators: dict[int, PeerProtocol] = {}
         self._told: dict[NodeId, str] = {}
         self._next_operator = 1
-        self._turn_due = self._ended = False
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at: Instant = 0
         self._busy_poll = BusyPoll(self._loop.call_soon, busy_poll_us)
-        self._peers = Peers(self, log)
+        self._peers = Peers(self, log, peer_tls)
         self._writer = Writer(
             recovered.wal, self._saved, self._disk_failed, self._crash, KernelSync.make()
         )
+        surroundings = replica.surroundings
+        replica.surroundings = lambda: msgspec.structs.replace(
+            surroundings(), syncs=self._writer.syncs.spread()
+        )
         self._snapshot_thread = JobThread("agreed-snapshots")
+        self._password_thread = JobThread("agreed-passwords")
         self._snapshots = SnapshotWork(recovered.snapshots, self._complain)
 
-    # --- the loop -------------------------------------------------------------------------------------
-
-    def start(self) -> None:
-        self.happened(events.TimePassed(clock.now(), clock.wall_ms()))
-
-    def happened(self, event: object) -> None:
-        """The only door to the replica.
-
-        The time is told once a turn, but with leases before each event.  Else a leader that is stopped in the
-        middle of a turn, until its lease is over and somebody else leads, would answer from it what it was
-        asked only afterwards, and did not see what was acknowledged meanwhile."""
-        if self._ended:
-            return
-        try:
-            first, self._turn_due = not self._turn_due, True
-            if first:
-                self._loop.call_soon(self._turn)
-            if first or self._lease_reads:
-                self.replica.step(events.TimePassed(clock.now(), clock.wall_ms()))
-            self.replica.step(event)
-        except Exception:
-            self._crash()
-
-    def happened_now(self, event: object) -> None:
-        """For what seldom comes in crowds (a peer's message, the disk): its turn ends at once.
-
-        Otherwise each of them would take the event loop another round, and somebody waits for each."""
-        self.happened(event)
-        self._turn()
-
-    def _turn(self) -> None:
-        if self._ended or not self._turn_due:
-            return
-        self._turn_due = False
-        try:
-            effects = self.replica.take()
-            while effects.more:
-                self._do(effects)
-                effects = self.replica.take()
-            self._do(effects)
-            self._set_alarm()
-        except Exception:
-            # Also where only an effect could not be done: a save that is lost is a promise that never comes
-            # true.
-            self._crash()
-
-    def _crash(self) -> NoReturn:
-        """A mistake of ours.  What the replica is now nobody knows, and it must not tell anybody anything.
-
-        The process ends at once, as with SIGKILL: that is a case which everything is made for, while going on
-        from half a step is none."""
+    def _crash(self) -> None:
+        """The process ends at once, as with SIGKILL: that is a case which everything is made for, while going
+        on from half a step is none.  A process of others is not ours to end: there the node falls silent, and
+        that is the same to everybody else."""
         self.log("critical", f"this is a bug; the node stops before it does harm\n{traceback.format_exc()}")
-        logging.shutdown()
-        os._exit(EXIT_BUG)
+        if self._owns_process:
+            logging.shutdown()
+            os._exit(EXIT_BUG)
+        self._ended = True
+        self.exit_code = EXIT_BUG
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._fall_silent)
+
+    def _fall_silent(self) -> None:
+        for client in list(self._clients.values()):
+            client.cut()
+        self._peers.close()
+        for protocol in list(self.peer_protocols):
+            if protocol.transport is not None:
+                protocol.transport.abort()
+        self.stopped.set()
 
     def _do(self, effects: events.Effects) -> None:
         send = self._peers.send
@@ -171,19 +138,15 @@ class Shell:
             self._writer.submit(save)
             if sum([len(entry.payload) for entry in save.entries]) <= LONE_BYTES:
                 self._busy_poll.expect()
-        clients = self._clients
-        for identifier, data in effects.write:
-            client = clients.get(identifier)
-            if client is not None:
-                client.write(data)
-        if effects.close or effects.pause or effects.resume:
-            self._connections(effects)
+        self._tell_clients(effects)
         if effects.snapshot:
             self._write_snapshot(effects.snapshot)
         for load in effects.load_chunks:
             self._in_snapshot_thread(partial(self._snapshots.load, load), self.happened)
         for chunk in effects.save_chunks:
             self._in_snapshot_thread(partial(self._snapshots.save, chunk), self._chunk_saved)
+        for job in effects.passwords:
+            self._password_thread.submit(partial(self._work_on_password, job))
         for ticket, reply in effects.operator_replies:
             self._operator_reply(ticket, reply)
         for level, sentence in effects.logs:
@@ -193,28 +156,12 @@ class Shell:
         if self.replica.members is not self._known_members:
             self._members_changed()
 
-    def _set_alarm(self) -> None:
-        """One that rings too early is left: it is set anew then, and not at every turn."""
-        wake = self.replica.wake
-        if wake is None or (self._alarm is not None and self._alarm_at <= wake):
-            return
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm_at = wake
-        self._alarm = self._loop.call_later(max(0, wake - clock.now()) / 1000, self._wake)
-
-    def _wake(self) -> None:
-        self._alarm = None
-        self.happened(events.TimePassed(clock.now(), clock.wall_ms()))
-
     def request_stop(self) -> None:
         self.happened(events.StopRequested())
 
     async def close(self) -> None:
         """After `stopped`: nothing acknowledged is left in a buffer, and nothing happens any more."""
-        self._ended = True
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._end()
         for client in list(self._clients.values()):
             client.close()
         self._peers.close()
@@ -223,6 +170,7 @@ class Shell:
                 protocol.transport.close()
         await self._writer.stop()
         await self._snapshot_thread.stop(STOP_WITHIN_S)
+        await self._password_thread.stop(STOP_WITHIN_S)
 
     # --- the disk -------------------------------------------------------------------------------------
 
@@ -234,6 +182,12 @@ class Shell:
     def _disk_failed(self, reason: str) -> None:
         self.exit_code = 74  # EX_IOERR
         self.happened(events.DiskStopped(reason))
+
+    def _work_on_password(self, job: events.HashPassword | events.CheckPassword) -> None:
+        """In a thread of its own."""
+        done = passwords.work(job)
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.happened, done)
 
     def _in_snapshot_thread(self, job: Callable[[], Result], then: Callable[[Result], object]) -> None:
         """Whatever the job raises must be told, or the node would wait for its answer for ever."""
@@ -292,46 +246,6 @@ class Shell:
             self._disk_failed(str(error))
             return
         self.happened(events.RestoreEnded(mark))
-
-    # --- clients --------------------------------------------------------------------------------------
-
-    def may_connect(self, address: str) -> bool:
-        total, per_address = self._limits
-        if total and len(self._clients) >= total:
-            self.log("warning", f"a client from {address} is refused: {total} connections are the limit")
-            return False
-        if per_address and self._per_address.get(address, 0) >= per_address:
-            self.log(
-                "warning", f"a client from {address} is refused: {per_address} from one address are the limit"
-            )
-            return False
-        return True
-
-    def client_opened(self, client: ClientProtocol) -> int:
-        identifier = self._next_client
-        self._next_client += 1
-        self._clients[identifier] = client
-        self._per_address[client.address] = self._per_address.get(client.address, 0) + 1
-        return identifier
-
-    def client_closed(self, client: ClientProtocol) -> None:
-        self._clients.pop(client.id, None)
-        left = self._per_address.get(client.address, 1) - 1
-        if left:
-            self._per_address[client.address] = left
-        else:
-            self._per_address.pop(client.address, None)
-
-    def _connections(self, effects: events.Effects) -> None:
-        for identifier in effects.close:
-            if client := self._clients.get(identifier):
-                client.close()
-        for identifier in effects.pause:
-            if client := self._clients.get(identifier):
-                client.hold(True)
-        for identifier in effects.resume:
-            if client := self._clients.get(identifier):
-                client.hold(False)
 
     # --- peers and operators --------------------------------------------------------------------------
 
@@ -426,7 +340,7 @@ class Shell:
                 identity=self._recovered.identity.identity,
                 cluster=self._recovered.identity.cluster,
                 resident_bytes=resident_bytes(),
-                version=__version__,
+                version=VERSION,
             )
         if protocol is not None:
             protocol.answer(reply)

@@ -151,6 +151,18 @@ def some_words(raw: object) -> tuple[str, ...]:
     return tuple(sorted(set(words)))
 
 
+def some_urls(raw: object) -> tuple[str, ...]:
+    """`http://10.0.0.1:2379,https://[::1]:2379`; in TOML also a list."""
+    urls = [str(url).strip() for url in (raw if isinstance(raw, list | tuple) else str(raw).split(","))]
+    for url in urls:
+        scheme, separator, address = url.partition("://")
+        if url and (scheme not in ("http", "https") or not separator):
+            raise ValueError(f"{url!r} is not of the form http://host:port")
+        if url:
+            an_address(address)
+    return tuple(url for url in urls if url)
+
+
 def some_peers(raw: object) -> Mapping[NodeId, PeerAddress]:
     """`n1=127.0.0.1:7421;127.0.0.1:2181,n2=...`; in TOML also a table of the right-hand sides."""
     if isinstance(raw, Mapping):

@@ -25,6 +25,7 @@ from agreed.disk.files import RealFile
 from agreed.disk.kernel_sync import KernelSync
 from agreed.disk.wal import Wal
 from agreed.errors import DiskFailed
+from agreed.node.durations import Durations
 
 STOP_WITHIN_S = 5.0
 
@@ -51,6 +52,9 @@ class Writer:
         self._crashed = crashed
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Save | Job] = deque()
+        self.syncs = Durations()
+        """What batches took, from being handed to the disk until they were durable."""
+        self._begun_s = 0.0
         self._serials: list[int] = []
         """Of the saves that are being made durable now."""
         self._busy = self._ended = False
@@ -105,6 +109,7 @@ class Writer:
         try:
             if saves:
                 self._serials = [save.serial for save in saves]
+                self._begun_s = self._loop.time()
                 if not self._handed_to_kernel(saves):
                     self._for_thread.put(lambda: self._wal.append(saves))
             else:
@@ -155,6 +160,8 @@ class Writer:
     def _done(self) -> None:
         """The disk first: what waits for it begins before anybody hears of what it has done."""
         serials, self._serials = self._serials, []
+        if serials:
+            self.syncs.add(self._loop.time() - self._begun_s)
         if self._waiting:
             self._begin()
         else:

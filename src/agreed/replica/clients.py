@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from agreed.replica.etcd.waiting import CommandTicket
 from agreed.store.records import Credential
 from agreed.store.results import Result
 from agreed.types import Instant, LeaseId
@@ -101,13 +102,20 @@ class Client:
 
 
 class Errand:
-    """A command of the replica itself; takes the place of a client among the tickets."""
+    """A command of the replica itself; takes the place of a client among the tickets.
+
+    `done` is called with its result; with None where it was applied, and the result is lost: a snapshot came
+    here instead of it."""
 
     __slots__ = ("closed", "done")
 
-    def __init__(self, done: Callable[[Result], None] | None = None) -> None:
+    def __init__(self, done: Callable[[Result | None], None] | None = None) -> None:
         self.closed = True
         self.done = done
 
+    def lost(self) -> None:
+        if self.done is not None:
+            self.done(None)
 
-Ticket = Client | Errand
+
+Ticket = Client | Errand | CommandTicket

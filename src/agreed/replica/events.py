@@ -16,10 +16,11 @@ from agreed.types import Instant, NodeId, Stamp
 
 class TimePassed(msgspec.Struct, frozen=True, gc=False):
     """Said at the start of each turn: the monotonic clock, and the clock on the wall for the leader's
-    stamps."""
+    stamps.  `busy_ms`: how long the turn before it took, in which nothing was heard of anybody."""
 
     now: Instant
     wall_ms: Stamp
+    busy_ms: int = 0
 
 
 class ClientOpened(msgspec.Struct, frozen=True, gc=False):
@@ -37,6 +38,32 @@ class ClientBytes(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClientClosed(msgspec.Struct, frozen=True, gc=False):
+    client: int
+
+
+class EtcdOpened(msgspec.Struct, frozen=True, gc=False):
+    """An etcd client is there; it is numbered together with the others.  `certificate` is the common name of
+    its verified TLS certificate."""
+
+    client: int
+    address: str
+    port: int
+    certificate: str | None = None
+
+
+class EtcdBytes(msgspec.Struct, frozen=True, gc=False):
+    client: int
+    data: bytes
+
+
+class EtcdReads(msgspec.Struct, frozen=True, gc=False):
+    """Whether the client takes what is written to it.  Said when that changes; at first it does."""
+
+    client: int
+    reads: bool
+
+
+class EtcdClosed(msgspec.Struct, frozen=True, gc=False):
     client: int
 
 
@@ -112,6 +139,14 @@ class StopRequested(msgspec.Struct, frozen=True, gc=False):
     """SIGTERM: hand leadership over and tell when we may go (`Effects.stopped`)."""
 
 
+class PasswordDone(msgspec.Struct, frozen=True, gc=False):
+    """What came of `HashPassword` (the hash) or `CheckPassword` (whether it is the one); None: neither can be
+    told, for the hash is none, or the password none that can be hashed."""
+
+    job: int
+    outcome: bytes | bool | None
+
+
 # --- effects ----------------------------------------------------------------------------------------------
 
 
@@ -126,6 +161,20 @@ class SnapshotPiece(msgspec.Struct, frozen=True, gc=False):
 
     data: bytes
     last: bool
+
+
+class HashPassword(msgspec.Struct, frozen=True, gc=False):
+    """With bcrypt, which takes its time on purpose: 50 ms at a cost of 10.  Hence not in here."""
+
+    job: int
+    password: bytes
+    cost: int
+
+
+class CheckPassword(msgspec.Struct, frozen=True, gc=False):
+    job: int
+    password: bytes
+    password_hash: bytes
 
 
 class Effects(msgspec.Struct):
@@ -143,6 +192,8 @@ class Effects(msgspec.Struct):
     snapshot: list[StartSnapshot | SnapshotPiece] = msgspec.field(default_factory=list)
     load_chunks: list[LoadChunk] = msgspec.field(default_factory=list)
     save_chunks: list[SaveChunk] = msgspec.field(default_factory=list)
+    passwords: list[HashPassword | CheckPassword] = msgspec.field(default_factory=list)
+    """Answered by `PasswordDone`."""
     operator_replies: list[tuple[int, object]] = msgspec.field(default_factory=list)
     logs: list[tuple[str, str]] = msgspec.field(default_factory=list)
     """(level, sentence) for the operator's log."""

@@ -52,7 +52,7 @@ class Operators:
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
         self.strangers: dict[NodeId, Member] = {}
-        self._next_ticket = 1
+        self._next_ticket = replica.requests.first_ticket
         self._under_way: dict[int, Answered] = {}
         """Changes which this node, as the leader, gave to the consensus machine."""
         self._passed_on: dict[int, Answered] = {}
@@ -84,7 +84,7 @@ class Operators:
             answered(answer.refusal, 0)
             return
 
-        def shown(result: Result) -> None:
+        def shown(result: Result | None) -> None:
             answered(None, self._replica.store.revision)
 
         if all(member.name != self._replica.name for member in all_members(self._replica.members)):

@@ -5,24 +5,47 @@ turn share a `Barrier`; when the consensus machine has named the index and the s
 opens and the clients that stand behind it are answered.
 
 A confirmation that fails (the leader changed, no quorum answered) is asked for again while the node believes
-in a leader; otherwise the clients behind it are dropped with the others (`zookeeper.py`), clearly and fast.
+in a leader; otherwise the clients behind it are dropped with the others (`zookeeper.py`), clearly and fast,
+or give up in their own time (`etcd/front.py`).
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from agreed.consensus.machine import ReadReady
 from agreed.replica.clients import Client, Gate
 from agreed.types import Index
 
 
-class Barrier(Gate):
-    """`clients` are those that stand behind it, each once."""
+class ReadTicket(Protocol):
+    """Somebody who stands behind a barrier for one read, and is told when it opens."""
 
-    __slots__ = ("clients",)
+    @property
+    def closed(self) -> bool:
+        """Waits for nothing any more."""
+
+    def opened(self) -> None: ...
+
+
+class Barrier(Gate):
+    """`clients` are those whose queues have to be looked at when it opens, each once; `tickets` single
+    reads."""
+
+    __slots__ = ("clients", "tickets")
 
     def __init__(self) -> None:
         super().__init__(False)
         self.clients: dict[Client, None] = {}
+        self.tickets: list[ReadTicket] = []
+
+    @property
+    def wanted(self) -> bool:
+        """Who was dropped meanwhile waits for nothing; without a leader that is everybody, sooner or
+        later."""
+        return any(not client.closed for client in self.clients) or any(
+            not ticket.closed for ticket in self.tickets
+        )
 
 
 class Reads:
@@ -42,6 +65,18 @@ class Reads:
         barrier.clients[client] = None
         return barrier
 
+    def wait(self, ticket: ReadTicket) -> Barrier:
+        """The same for a read that stands in no queue."""
+        barrier = self._gathering
+        if barrier is None:
+            barrier = self._gathering = Barrier()
+        barrier.tickets.append(ticket)
+        return barrier
+
+    def is_gathering(self, barrier: Barrier) -> bool:
+        """Whether it has not been asked for yet: what joins it now is confirmed with it."""
+        return barrier is self._gathering
+
     @property
     def wanted(self) -> bool:
         """Whether there is a barrier to ask for."""
@@ -53,8 +88,7 @@ class Reads:
         if self._gathering is not None:
             barriers.append(self._gathering)
             self._gathering = None
-        # Who was dropped meanwhile waits for nothing; without a leader that is everybody, sooner or later.
-        barriers = [barrier for barrier in barriers if any(not client.closed for client in barrier.clients)]
+        barriers = [barrier for barrier in barriers if barrier.wanted]
         if not barriers:
             return None
         ticket = self._next_ticket
@@ -70,16 +104,21 @@ class Reads:
             self._confirmed += [(ready.index, barrier) for barrier in barriers]
 
     def opened(self, applied: Index) -> list[Client]:
-        """Opens every barrier that is confirmed and applied; returns whose queues have to be looked at."""
+        """Opens every barrier that is confirmed and applied, and tells who waits for a single read; returns
+        whose queues have to be looked at."""
         if not self._confirmed:
             return []
         clients: list[Client] = []
+        tickets: list[ReadTicket] = []
         still: list[tuple[Index, Barrier]] = []
         for index, barrier in self._confirmed:
             if index <= applied:
                 barrier.is_open = True
                 clients.extend(barrier.clients)
+                tickets += barrier.tickets
             else:
                 still.append((index, barrier))
         self._confirmed = still
+        for ticket in tickets:
+            ticket.opened()
         return clients

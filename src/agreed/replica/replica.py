@@ -10,7 +10,7 @@ one message per peer, and all replies to a client one write: that is where the s
 
 The flow of a write: `zookeeper.py` makes a command of the request and gives it a ticket (`requests.py`); the
 batch of the turn is proposed here or forwarded to the leader; once agreed, every node applies it in the same
-order (`_apply`), and the node whose ticket it is answers its client.  So a reply always comes from a store
+order (`applying.py`), and the node whose ticket it is answers its client.  So a reply comes from a store
 that has already applied it, and a client never reads anything older than what it was told.
 """
 
@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
-
 from agreed.consensus import machine as consensus
-from agreed.consensus.machine import Entry, EntryKind
+from agreed.consensus.machine import Entry
 from agreed.consensus.members import Members
 from agreed.replica import events
+from agreed.replica.applying import Applying
 from agreed.replica.belonging import Belonging
-from agreed.replica.clients import WRITE, Client, Errand
+from agreed.replica.clients import Errand
+from agreed.replica.etcd.front import EtcdClients
 from agreed.replica.events import Effects
 from agreed.replica.operators import Operators
 from agreed.replica.proposals import Proposals, fault
@@ -43,23 +43,23 @@ from agreed.replica.upkeep import (
 )
 from agreed.replica.words import Surroundings
 from agreed.replica.zookeeper import ZooKeeperClients
-from agreed.store.commands import (
-    AttachLease,
-    Batch,
-    Checkpoint,
-    Command,
-    ExpireLease,
-    GrantLease,
-    Payload,
-    RevokeLease,
-    SetConfiguration,
-)
+from agreed.store.commands import Command, ExpireLease, SetConfiguration
 from agreed.store.machine import Store
-from agreed.store.results import LeaseResult, Refusal, Result
+from agreed.store.results import Refusal, Result
 from agreed.types import Identity, Index, Instant, LeaseId, NodeId, Revision, Stamp, Term
-from agreed.wire.peer.messages import ChangeAnswer, ChangeAsked, DigestReport, Forward, Heard, HeardNoted
-
-_decoder = msgspec.msgpack.Decoder(Payload)
+from agreed.wire.peer.messages import (
+    CallAnswered,
+    CallForwarded,
+    ChangeAnswer,
+    ChangeAsked,
+    DigestReport,
+    Forward,
+    Heard,
+    HeardNoted,
+    LeasesRenewed,
+    RenewLeases,
+    TokensUsed,
+)
 
 
 class Replica:
@@ -78,6 +78,7 @@ class Replica:
         wall_ms: Stamp,
     ) -> None:
         self.name = name
+        self.identity = identity
         self.origin = f"{name}.{identity:x}"
         """Who asks, in the log: a member that lost its disk begins its lives anew, and must not take what its
         predecessor of the same name had asked for its own."""
@@ -101,6 +102,7 @@ class Replica:
         self.snapshots = SnapshotKeeper(self)
         self.effects = Effects()
         self.zookeeper = ZooKeeperClients(self)
+        self.etcd = EtcdClients(self)
         self.operators = Operators(self)
         self.proposals = Proposals(name)
         self._seen_leader: tuple[NodeId | None, Term] = (None, 0)
@@ -114,6 +116,7 @@ class Replica:
         """Committed, and to be applied before this turn ends."""
         self._ready: list[consensus.ReadReady] = []
         self._awaited: list[tuple[Revision, Callable[[], None]]] = []
+        self._applying = Applying(self)
         self._events = self._event_handlers()
         self._peer_messages = self._peer_message_handlers()
 
@@ -122,6 +125,11 @@ class Replica:
             events.ClientBytes: self.zookeeper.received,
             events.ClientOpened: self.zookeeper.opened,
             events.ClientClosed: self.zookeeper.closed,
+            events.EtcdBytes: self.etcd.received,
+            events.EtcdOpened: self.etcd.opened,
+            events.EtcdReads: self.etcd.reads,
+            events.EtcdClosed: self.etcd.closed,
+            events.PasswordDone: self.etcd.passwords.done,
             events.TimePassed: self._time_passed,
             events.PeerMessage: self._peer_message,
             events.PeerOpened: self._peer_opened,
@@ -149,13 +157,18 @@ class Replica:
             DigestReport: self.snapshots.digest_received,
             ChangeAsked: self.operators.change_asked,
             ChangeAnswer: self.operators.change_answered,
+            CallForwarded: self.etcd.forward.asked,
+            CallAnswered: self.etcd.forward.answered,
+            TokensUsed: self.etcd.callers.tokens_used,
+            RenewLeases: self.etcd.renewals.asked,
+            LeasesRenewed: self.etcd.renewals.answered,
         }
 
     # --- the machine ----------------------------------------------------------------------------------
 
     def step(self, event: object) -> None:
         kind = type(event)
-        if kind is not events.ClientBytes and kind is not events.TimePassed:
+        if kind not in _ONLY_REQUESTS:
             self._stirred = True
         self._events[kind](event)
 
@@ -178,9 +191,12 @@ class Replica:
                 self._consult()
                 self._apply_agreed()
         self.zookeeper.flush()
+        self.etcd.flush()
         effects = self.effects
         self.effects = Effects()
         wake, due_at = self.machine.wake, self.upkeep.due_at
+        if self.etcd.busy:
+            due_at = min(due_at, self.now + 1)
         self.wake = due_at if wake is None else min(wake, due_at)
         return effects
 
@@ -210,8 +226,8 @@ class Replica:
     def log(self, level: str, sentence: str) -> None:
         self.effects.logs.append((level, sentence))
 
-    def submit(self, command: Command, done: Callable[[Result], None] | None = None) -> None:
-        """A command of the replica itself."""
+    def submit(self, command: Command, done: Callable[[Result | None], None] | None = None) -> None:
+        """A command of the replica itself; `done` as in `Errand`."""
         self.requests.submit(command, Errand(done))
 
     @property
@@ -257,10 +273,14 @@ class Replica:
     def _apply_agreed(self) -> None:
         agreed, self._agreed = self._agreed, []
         for entry in agreed:
-            self._apply(entry)
+            self._applying.apply(entry)
         ready, self._ready = self._ready, []
         for read in ready:
             self.reads.answered(read)
+        self.applied_more()
+
+    def applied_more(self) -> None:
+        """Whoever waited for that goes on."""
         for client in self.reads.opened(self.applied):
             self.zookeeper.drain(client)
         if self._awaited:
@@ -273,6 +293,7 @@ class Replica:
         self.proposals.clear()
         self.checkpoint.ask_again()
         self.operators.leader_changed()
+        self.etcd.leader_changed()
         if leader is None:
             self.expiry.stop()
             if self.leaderless_since is None:
@@ -292,7 +313,7 @@ class Replica:
             self.log("info", f"follows {leader} in term {term}")
         self.repeat_requests()
 
-    def submit_configuration(self, done: Callable[[Result], None] | None = None) -> None:
+    def submit_configuration(self, done: Callable[[Result | None], None] | None = None) -> None:
         """Puts the members into the store, for `/zookeeper/config`, where they are not what stands there."""
         text = configuration_text(self.machine.members)
         if done is not None or self.store.configuration != text:
@@ -334,83 +355,10 @@ class Replica:
 
     # --- what is agreed -------------------------------------------------------------------------------
 
-    def _apply(self, entry: Entry) -> None:
-        if entry.kind is EntryKind.PAYLOAD:
-            payload = _decoder.decode(entry.payload)
-            self.store.begin(payload.stamp_ms, entry.term)
-            checkpoint, commands = False, 0
-            for batch in payload.batches:
-                commands += len(batch.commands)
-                checkpoint |= self._apply_batch(batch)
-            self.applied = entry.index
-            self.checkpoint.applied(commands, len(entry.payload))
-            if checkpoint:
-                self.snapshots.take(entry)
-        else:
-            self.applied = entry.index
-            if entry.kind is EntryKind.MEMBERS:
-                self._members_changed(self.machine.snapshot_mark(entry.index).members)
-
-    def _apply_batch(self, batch: Batch) -> bool:
-        """Whether a checkpoint was among the commands."""
-        store = self.store
-        skip = store.admit(batch)
-        commands = batch.commands
-        if skip:
-            commands = commands[skip:]
-            if not commands:
-                return False
-        checkpoint = False
-        origin = batch.origin
-        mine = origin == self.origin and batch.life == self.requests.life
-        tickets = self.requests.tickets
-        execute = store.execute
-        fresh = store.fresh
-        zookeeper = self.zookeeper
-        watched = zookeeper.watches.watched
-        for command in commands:
-            if mine:
-                ticket = tickets[0]
-                if isinstance(ticket, Client) and not ticket.closed and ticket.queue[0][2] is not WRITE:
-                    zookeeper.overtaken(ticket)
-            result = execute(command, origin)
-            if fresh:
-                if watched:
-                    zookeeper.notify(fresh)
-                fresh.clear()
-            if type(command) in _NOTED:
-                if type(command) is Checkpoint:
-                    checkpoint = True
-                else:
-                    self._lease_changed(command, origin, result)
-            if mine:
-                ticket = tickets.popleft()
-                if isinstance(ticket, Client):
-                    if not ticket.closed:
-                        zookeeper.result(ticket, result)
-                elif ticket.done is not None:
-                    ticket.done(result)
-        if mine:
-            self.requests.applied(batch.first + len(batch.commands) - 1, self.now)
-        return checkpoint
-
-    def _lease_changed(self, command: Command, origin: NodeId, result: Result) -> None:
-        if isinstance(result, Refusal):
-            return
-        if isinstance(result, LeaseResult):
-            if self.machine.leads:
-                self.expiry.add(result.lease, result.ttl_ms, self.now)
-            if origin != self.origin:
-                self.zookeeper.sessions.lease_left(result.lease, "its session moved to another node")
-            return
-        assert isinstance(command, RevokeLease | ExpireLease)
-        self.expiry.remove(command.lease)
-        if isinstance(command, ExpireLease):
-            self.zookeeper.sessions.lease_left(command.lease, "its session expired")
-
-    def _members_changed(self, agreed: Members) -> None:
+    def members_changed(self, agreed: Members) -> None:
         self.operators.joined(agreed)
         if self._belonging.is_over(agreed, self.machine.members):
+            self.etcd.forward.removed()
             self.stop_serving(f"{self.name} was removed from the cluster")
 
     def stop_serving(self, reason: str) -> None:
@@ -419,6 +367,7 @@ class Replica:
             self.problem = reason
             self.log("critical", reason)
             self.zookeeper.drop_all(reason)
+            self.etcd.drop_all()
 
     def when_applied(self, revision: Revision, then: Callable[[], None]) -> None:
         """Once the store here has reached this revision."""
@@ -469,18 +418,24 @@ class Replica:
 
     def _stop_requested(self, event: events.StopRequested) -> None:
         self.upkeep.stop_when_ready()
+        self.etcd.stop()
         if self.machine.leads and len(self.machine.members.voters) > 1:
             self.machine.step(consensus.TransferRequested(None))
 
     def _full_time_for_all(self) -> None:
-        self.expiry.start(((lease.id, lease.ttl_ms) for lease in self.store.leases), self.now)
+        leases = list(self.store.leases)
+        self.expiry.start(
+            [(lease.id, lease.ttl_ms) for lease in leases if lease.credentials is not None],
+            self.now,
+            [(lease.id, lease.ttl_ms) for lease in leases if lease.credentials is None],
+        )
 
     def _time_passed(self, event: events.TimePassed) -> None:
         stood_still = event.now - self.now > STOOD_STILL_MS
         self.now = event.now
         self.wall_ms = event.wall_ms
         self._stirred |= self.machine.wake is not None and event.now >= self.machine.wake
-        self.machine.step(consensus.TimePassed(event.now))
+        self.machine.step(consensus.TimePassed(event.now, event.busy_ms))
         if stood_still:
             self._noted_at = event.now
             if self.machine.leads:
@@ -491,10 +446,19 @@ class Replica:
 
     def expire(self, lease: LeaseId) -> None:
         known = self.store.leases.get(lease)
-        if known is not None:
+        if known is None:
+            return
+
+        def done(result: Result | None) -> None:
+            if isinstance(result, Refusal):
+                self.expiry.not_carried_out(lease)
+            self.etcd.expiry_decided(not isinstance(result, Refusal))
+
+        plain = known.credentials is None
+        if not plain:
             self.log("info", f"session {lease:#x} is silent for more than {known.ttl_ms} ms: it expires")
-            self.submit(ExpireLease(lease, known.attach_revision, self.machine.term))
+        self.submit(ExpireLease(lease, known.attach_revision, self.machine.term, plain), done)
 
 
-_NOTED = frozenset({GrantLease, AttachLease, RevokeLease, ExpireLease, Checkpoint})
-"""Commands after which the replica itself has something to do."""
+_ONLY_REQUESTS = frozenset({events.ClientBytes, events.EtcdBytes, events.EtcdReads, events.TimePassed})
+"""Of these consensus hears by what they make this node ask for."""

@@ -16,10 +16,12 @@ comes back.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Set
 
 import msgspec
 
 from agreed.replica.clients import Ticket
+from agreed.replica.etcd.waiting import CommandTicket
 from agreed.store.commands import Batch, Command
 from agreed.types import Instant, NodeId
 
@@ -54,10 +56,30 @@ class Requests:
     def __len__(self) -> int:
         return len(self.tickets)
 
+    @property
+    def first_ticket(self) -> int:
+        """Where to begin to number questions to the leader.  In each life somewhere else: an answer to one of
+        the life before may still be on its way, and must not be taken for that to another question."""
+        return (self.life % (1 << 30) << 32) + 1
+
     def submit(self, command: Command, ticket: Ticket) -> None:
         """The hot path: two appends."""
         self._waiting.append(command)
         self.tickets.append(ticket)
+
+    def withdraw(self, tickets: Set[CommandTicket]) -> list[CommandTicket]:
+        """Those of them whose commands have no number yet: they will not be done."""
+        waiting = self._waiting
+        withdrawn = []
+        kept: list[tuple[Command, Ticket]] = []
+        for command, ticket in zip(waiting, [self.tickets.pop() for _ in waiting][::-1], strict=True):
+            if isinstance(ticket, CommandTicket) and ticket in tickets:
+                withdrawn.append(ticket)
+            else:
+                kept.append((command, ticket))
+        self._waiting = [command for command, _ in kept]
+        self.tickets += [ticket for _, ticket in kept]
+        return withdrawn
 
     def relaxed(self, tickets: int, waiting_bytes: int) -> bool:
         """Whether no more than that is unanswered, or waits to be cut."""
@@ -145,7 +167,7 @@ class Requests:
     def forget(self, number: int) -> list[Ticket]:
         """A snapshot took us past these numbers: they are applied, but their results are lost.
 
-        Returns the clients that waited for one of them; they must be told that the outcome is unknown."""
+        Returns who waited for one of them; they must be told that the outcome is unknown."""
         lost: list[Ticket] = []
         first = self._next - (len(self.tickets) - len(self._waiting))
         while first <= number and self.tickets:

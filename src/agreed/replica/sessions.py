@@ -9,6 +9,7 @@ do what; a copy is kept with the connection, for reads and watches.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agreed.replica.clients import WRITE, Client, Errand
@@ -50,6 +51,10 @@ class Sessions:
         self._reported_at: Instant = replica.now
         self._heard_and_left: list[LeaseId] = []
         """They spoke since the last report, on connections that are gone by now."""
+
+    @property
+    def clients(self) -> Mapping[LeaseId, Client]:
+        return self._by_lease
 
     def connect(self, client: Client, xid: int, request: object) -> None:
         assert isinstance(request, ConnectRequest)
@@ -116,7 +121,8 @@ class Sessions:
         low, high = replica.settings.session_timeout_ms
         ttl_ms = min(max(request.timeout_ms, low), high)
         known = replica.store.leases.get(request.session_id)
-        if known is not None and known.secret == request.password:
+        # A lease of etcd's clients has an owner and a secret as little as this client has.
+        if known is not None and known.owner is not None and known.secret == request.password:
             lease, secret = request.session_id, known.secret
         else:
             lease = int.from_bytes(replica.entropy(8), "big") & 0x7EFF_FFFF_FFFF_FFFF or 1

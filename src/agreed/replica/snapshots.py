@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from agreed.consensus.machine import ChunkLoaded, Entry, SnapshotInstalled, SnapshotMark, SnapshotTaken
 from agreed.replica import events
+from agreed.replica.clients import Client
 from agreed.replica.events import SnapshotPiece, StartSnapshot
 from agreed.replica.founding import all_members
 from agreed.store.machine import Restorer, Store
@@ -178,9 +179,15 @@ class SnapshotKeeper:
         self._replica.zookeeper.drop_all("this node took over a snapshot of the leader")
         self._replica.store = self._in.finish()
         self._replica.applied = self._replica.snapshot_index = event.mark.index
-        self._replica.requests.forget(
+        lost = self._replica.requests.forget(
             self._replica.store.once.last(self._replica.origin, self._replica.requests.life)
         )
+        for ticket in lost:
+            if not isinstance(ticket, Client):  # of these none is connected any more
+                ticket.lost()
+        self._replica.etcd.restored()
         self._replica.checkpoint.taken()
         self._replica.machine.step(SnapshotInstalled(event.mark))
+        # Now, for who knows when there is an entry behind it.
+        self._replica.applied_more()
         self._replica.log("info", f"took over the leader's snapshot at index {event.mark.index}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from agreed import __version__
+from agreed import version
 from agreed.replica.clients import Client
+from agreed.store.leases import Lease
 from agreed.wire.zookeeper import four_letter
 from agreed.wire.zookeeper.four_letter import (
     ConfigurationStatus,
@@ -27,7 +28,16 @@ if TYPE_CHECKING:
 
 BUILT_ON = "2026-11-22 00:00 UTC"
 
-VERSION = four_letter.version_text(__version__, BUILT_ON)
+VERSION = four_letter.version_text(version.VERSION, BUILT_ON)
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """How often something took how long: `counts` has one number for each bound, and one for what took
+    longer than all of them."""
+
+    bounds_s: tuple[float, ...]
+    counts: tuple[int, ...]
+    total_s: float
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -38,6 +48,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     data_directory: str = ""
     data_bytes: int = 0
     environment: tuple[tuple[str, str], ...] = ()
+    syncs: Spread | None = None
+    """What it took to make batches of the log durable."""
 
 
 def mode_of(replica: Replica) -> Mode | None:
@@ -79,10 +91,10 @@ def answer_word(replica: Replica, word: bytes) -> bytes:
         case b"conf":
             return four_letter.conf(_configuration(replica))
         case b"dump":
-            leases = replica.store.leases
+            sessions_of_all = _sessions(replica)
             return four_letter.dump(
-                [(lease.id, lease.ttl_ms) for lease in leases],
-                [(lease.id, list(lease.tree_keys)) for lease in leases if lease.tree_keys],
+                [(lease.id, lease.ttl_ms) for lease in sessions_of_all],
+                [(lease.id, list(lease.tree_keys)) for lease in sessions_of_all if lease.tree_keys],
             )
         case b"wchs":
             return four_letter.wchs(*watches.totals())
@@ -137,7 +149,7 @@ def _server_status(replica: Replica, mode: Mode | None) -> ServerStatus:
         approximate_data_size=store.tree.data_bytes,
         open_file_descriptors=surroundings.open_files,
         max_file_descriptors=surroundings.max_files,
-        global_sessions=len(store.leases),
+        global_sessions=len(_sessions(replica)),
         uptime_ms=replica.now - replica.started_at,
         quorum_size=len(replica.members.voters) if len(replica.members.voters) > 1 else None,
         leader=leader,
@@ -148,6 +160,11 @@ def _server_status(replica: Replica, mode: Mode | None) -> ServerStatus:
             ("snapshot_index", replica.snapshot_index),
         ),
     )
+
+
+def _sessions(replica: Replica) -> list[Lease]:
+    """Which leases etcd's clients have is told to those only whom etcd's rules allow to know."""
+    return [lease for lease in replica.store.leases if lease.owner is not None]
 
 
 def watches_of(replica: Replica) -> int:
