@@ -306,10 +306,10 @@ def test_additions_that_nobody_saw_cost_nothing() -> None:
 
 
 def test_importing_the_judge_needs_nothing_of_ours() -> None:
-    """It judges other systems as well: of this package it knows types and errors, and no more."""
+    """It judges other systems as well: of this package it knows types, errors and its version, no more."""
     program = "import sys, agreed.check; print(*sorted(m for m in sys.modules if m.startswith('agreed')))"
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60, cwd=Path("/")
     ).stdout.split()
-    below = ("agreed", "agreed.errors", "agreed.types")
+    below = ("agreed", "agreed.errors", "agreed.types", "agreed.version")
     assert not [each for each in said if not each.startswith("agreed.check") and each not in below]

@@ -1,4 +1,4 @@
-"""Does the simulator notice?  Every mutant, in every profile of faults, until it is killed.
+"""Does the simulator notice?  Every mutant, in every profile of faults that suits it, until it is killed.
 
     python -m tests.sim.kill_matrix                          all mutants, each in the profiles that suit it
     python -m tests.sim.kill_matrix --mutant R6 --mutant R29 --profile membership
@@ -7,7 +7,8 @@
 
 From several starting seeds, one seed after the other is played with the mutant's parts until a run fails
 that does not fail with the shipped ones; the figures are the medians over the starts.  A mutant that survives
-in all of its profiles makes the exit code 1.
+in all of its profiles makes the exit code 1.  Beside the profiles of the simulator there are those of
+`mutants/grounds.py`.
 """
 from __future__ import annotations
 
@@ -20,9 +21,11 @@ from pathlib import Path
 
 import msgspec
 
+from agreed.consensus import protocols
 from agreed.sim.plan import PROFILES
-from agreed.sim.run import run
-from tests.sim.mutants import ALL, Mutant
+from agreed.sim.run import SHIPPED
+from tests.sim.mutants import ALL, FAMILIES, Mutant
+from tests.sim.mutants.grounds import GROUNDS, play, shipped
 
 STARTS = (0, 10_000, 20_000)
 SEEDS = 400
@@ -82,10 +85,10 @@ def hunt(mutant: Mutant, profile: str, start: int, seeds: int, seconds: float) -
     began = time.process_time()
     for seed in range(start, start + seeds):
         began_last = time.process_time()
-        outcome = run(seed, profile, parts=mutant.parts)
+        failure = play(profile, seed, mutant.parts, mutant.part)
         now = time.process_time()
-        if outcome.failure is not None and run(seed, profile).clean:
-            return Kill(seed, seed - start + 1, now - began, now - began_last, outcome.failure)
+        if failure is not None and play(profile, seed, SHIPPED, shipped(mutant.part)) is None:
+            return Kill(seed, seed - start + 1, now - began, now - began_last, failure)
         if now - began > seconds:
             return None
     return None
@@ -101,7 +104,7 @@ def try_out(mutant: Mutant, profile: str, starts: Sequence[int], seeds: int, sec
 
 def line(trial: Trial) -> str:
     mutant = trial.mutant
-    name = f"{mutant.id:<4} {mutant.name:<28} {trial.profile:<10}"
+    name = f"{mutant.id:<4} {mutant.name:<34} {trial.profile:<18}"
     if not trial.kills:
         return f"{name} SURVIVES"
     told = f"{name} {trial.seeds:>6.0f} seeds {trial.seconds:>7.1f} s  {trial.failure}"
@@ -111,31 +114,44 @@ def line(trial: Trial) -> str:
 
 
 def table(trials: Sequence[Trial], seeds: int) -> str:
-    """Of all, in Markdown."""
-    profiles = [profile for profile in PROFILES if any(trial.profile == profile for trial in trials)]
+    """Of all, in Markdown: one for each family."""
+    tables = []
+    for letter, family in FAMILIES.items():
+        of_family = [trial for trial in trials if trial.number.startswith(letter)]
+        if of_family:
+            tables.append(f"### {family}\n\n" + "\n".join(_lines(of_family, seeds)))
+    return "\n\n".join(tables)
+
+
+def _lines(trials: Sequence[Trial], seeds: int) -> list[str]:
+    profiles = [profile for profile in GROUNDS if any(trial.profile == profile for trial in trials)]
     lines = [
-        "| mutant | the rule it breaks | " + " | ".join(profiles) + " | seconds | noticed as |",
+        "| mutant | the rule it breaks | " + " | ".join(map(_column, profiles)) + " | seconds | noticed as |",
         "| --- | --- | " + " | ".join("---:" for _ in profiles) + " | ---: | --- |",
     ]
     for mutant in ALL.values():
         found = {trial.profile: trial for trial in trials if trial.mutant is mutant}
         if not found:
             continue
-        cells = []
-        for profile in profiles:
-            trial = found.get(profile)
-            if trial is None:
-                cells.append("")
-            elif not trial.killed:
-                cells.append(f"> {seeds}")
-            else:
-                cells.append(f"{trial.seeds:.0f}")
+        cells = [_cell(found.get(profile), seeds) for profile in profiles]
         killed = [trial for trial in found.values() if trial.killed]
         best = min(killed, key=lambda trial: trial.seconds) if killed else None
         told = f"{best.seconds:.1f} | {best.failure}" if best is not None else "| **survives**"
         rule = mutant.rule.partition(": ")[2]
         lines.append(f"| {mutant.id} `{mutant.name}` | {rule} | {' | '.join(cells)} | {told} |")
-    return "\n".join(lines)
+    return lines
+
+
+def _column(profile: str) -> str:
+    """Which protocol it is, the table says."""
+    consensus, _, faults = profile.partition("-")
+    return faults if consensus in protocols.NAMES else profile
+
+
+def _cell(trial: Trial | None, seeds: int) -> str:
+    if trial is None:
+        return ""
+    return f"{trial.seeds:.0f}" if trial.killed else f"> {seeds}"
 
 
 def told(trials: Sequence[Trial], asked: Sequence[str]) -> tuple[str, int]:
@@ -177,7 +193,7 @@ def keep(file: Path | None, trial: Trial) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="kill_matrix", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mutant", action="append", choices=list(ALL), help="only this one (more than once)")
-    parser.add_argument("--profile", action="append", choices=PROFILES, help="instead of those that suit it")
+    parser.add_argument("--profile", action="append", choices=GROUNDS, help="instead of those that suit it")
     parser.add_argument("--every-profile", action="store_true", help="instead of those that suit it")
     parser.add_argument("--best", action="store_true", help="only in the profile that suits it best")
     parser.add_argument("--starts", type=int, default=len(STARTS), help="from how many seeds to begin")

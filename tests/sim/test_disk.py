@@ -3,11 +3,16 @@ two threads work on one directory."""
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from agreed.consensus.machine import SnapshotMark
+from agreed.disk.snapshots import Snapshots
+from agreed.errors import DiskFailed
 from agreed.sim.disk import PAGE, Disk
 from agreed.sim.streams import Stream
+from tests.disk.workload import DIRECTORY, MEMBERS, snapshot_of_a_peer
 
 FILE = Path("/data/file")
 
@@ -120,3 +125,22 @@ def test_what_a_job_named_is_durable_when_both_have_ended() -> None:
     disk.interrupt()
     disk.lose_power()
     assert seen(disk, 0, 5) == b"whole"
+
+
+def test_what_a_failed_sync_has_left_of_a_received_snapshot_is_written_again() -> None:
+    """Found by `agreed simulate --profile zab-swarm --seed 8722418`: the disk of a node that was receiving a
+    snapshot failed, and the process ended.  The next one found all of it, verified it, synced it, and let go
+    of its log; then power was lost, and with it the snapshot, which nobody had written since."""
+    mark = SnapshotMark(7, 2, MEMBERS)
+    content, payload = snapshot_of_a_peer(mark, Random(3))
+    disk = Disk(Stream(1))
+    receiver = Snapshots(DIRECTORY, disk).receive(mark)
+    receiver.write(0, content)
+    disk.syncs_to_fail = 1
+    with pytest.raises(DiskFailed):
+        receiver.finish()
+    receiver = Snapshots(DIRECTORY, disk).receive(mark)
+    receiver.write(receiver.held, content[receiver.held :])
+    receiver.finish()
+    disk.lose_power()
+    assert b"".join(Snapshots(DIRECTORY, disk).pieces(7)) == payload

@@ -10,14 +10,12 @@ swept away.  The memory of each node is measured after a tenth of the inputs and
 """
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import random
 import struct
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from typing import NamedTuple
 
@@ -26,9 +24,11 @@ from tests.acceptance.cluster import SUPER_DIGEST, Cluster, Node
 from tests.acceptance.jute import Reader, Writer
 from tests.acceptance.raw_client import NOTIFICATION, Closed, RawClient, Silent, connect
 from tests.acceptance.requests import AnyRequest, CloseSession, Create, Delete, Read
-from tests.differential.compare import PeerTraits
-from tests.differential.generate import Generator
-from tests.differential.script import Send
+from tests.differential.zookeeper.compare import PeerTraits
+from tests.differential.zookeeper.generate import Generator
+from tests.differential.zookeeper.script import Send
+from tests.progress import Progress
+from tests.torture.nonsense import Mutator, Outcome, options_of
 
 ROOT = "/fuzz"
 REQUESTS_A_CONNECTION = 100
@@ -37,26 +37,7 @@ THROWERS = 2
 LASTING = {1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 15, 17, 18, 19, 21, 22, 101, 103, 104, 105, 106, 107}
 GROWTH_LIMIT_BYTES = 256 * 1024 * 1024
 HONEST_DEADLINE_S = 10.0
-
-
-@dataclass
-class Outcome:
-    inputs: int = 0
-    honest: int = 0
-    slowest_s: float = 0.0
-    first_bytes: dict[str, int] = field(default_factory=dict)
-    last_bytes: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        memory = ", ".join(
-            f"{name} {self.first_bytes.get(name, 0) >> 20} -> {size >> 20} MiB"
-            for name, size in self.last_bytes.items()
-        )
-        return (
-            f"{self.inputs} inputs; an honest client was served {self.honest} times, at worst in"
-            f" {self.slowest_s * 1000:.0f} ms; memory: {memory}; {len(self.problems)} problems"
-        )
+VISIT, VISITS = "honest visit", "honest visits"
 
 
 # --- what is thrown -----------------------------------------------------------------------------------------
@@ -70,40 +51,6 @@ def whole_requests(seed: int) -> list[tuple[int, bytes]]:
         sends = [step for step in script.steps if isinstance(step, Send)]
         found += [(request.code, request.body(ROOT, 0)) for step in sends for request in step.requests]
     return [(code, body) for code, body in found if code in LASTING]
-
-
-class Mutator:
-    def __init__(self, dice: random.Random) -> None:
-        self._dice = dice
-
-    def spoil(self, data: bytes) -> bytes:
-        """Like `data`, with one to three things wrong."""
-        spoilt = bytearray(data or b"\0")
-        for _ in range(self._dice.choice((1, 1, 2, 3))):
-            self._one_thing(spoilt)
-        return bytes(spoilt)
-
-    def _one_thing(self, data: bytearray) -> None:
-        dice = self._dice
-        if not data:
-            return
-        at = dice.randrange(len(data))
-        kind = dice.randrange(7)
-        if kind == 0:
-            data[at] ^= 1 << dice.randrange(8)
-        elif kind == 1:
-            data[at] = dice.choice((0, 0x7F, 0x80, 0xFF))
-        elif kind == 2:
-            del data[at:]
-        elif kind == 3:
-            data[at:at] = dice.randbytes(dice.randrange(1, 9))
-        elif kind == 4:
-            del data[at : at + dice.randrange(1, 9)]
-        elif kind == 5:
-            length = dice.choice((-1, -2, 0, 1, 0x7FFFFFFF, -0x80000000, len(data), 1 << 20))
-            data[at : at + 4] = length.to_bytes(4, "big", signed=True)
-        else:
-            data += data[at : at + 64]
 
 
 PEER_MESSAGES = (
@@ -270,15 +217,12 @@ def check_nodes(cluster: Cluster, outcome: Outcome) -> None:
             outcome.problems.append(f"{node.name} tells of an exception nobody caught\n{node.log_tail(80)}")
 
 
-def judge_memory(outcome: Outcome) -> None:
-    for name, last in outcome.last_bytes.items():
-        growth = last - outcome.first_bytes[name]
-        if growth > GROWTH_LIMIT_BYTES:
-            outcome.problems.append(f"{name} grew by {growth >> 20} MiB")
+def resident_bytes(cluster: Cluster) -> dict[str, int]:
+    return {node.name: node.resident_bytes() for node in cluster.nodes if node.running}
 
 
 def run(inputs: int, seed: int = 1, *, nodes: int = 3, tell: bool = False) -> Outcome:
-    outcome = Outcome()
+    outcome = Outcome(timed=VISIT)
     thrown: Synchronized[int] = multiprocessing.Value("q", 0)
     with Cluster(nodes, options=["--super-digest", SUPER_DIGEST]) as cluster:
         honest = Honest(cluster.nodes)
@@ -296,8 +240,8 @@ def run(inputs: int, seed: int = 1, *, nodes: int = 3, tell: bool = False) -> Ou
             for thrower in throwers:
                 thrower.terminate()
                 thrower.join()
-        outcome.last_bytes = {node.name: node.resident_bytes() for node in cluster.nodes if node.running}
-        judge_memory(outcome)
+        outcome.memory.last = resident_bytes(cluster)
+        outcome.problems += outcome.memory.problems(GROWTH_LIMIT_BYTES)
     return outcome
 
 
@@ -310,42 +254,36 @@ def watch_over(
     tell: bool,
 ) -> None:
     """Be honest while others are not, until all is thrown or something is wrong."""
-    told = time.monotonic()
+    progress = Progress(inputs, "inputs")
+    visits = 0
     stuck_since, last = time.monotonic(), 0
     while outcome.inputs < inputs and not outcome.problems:
         try:
             outcome.slowest_s = max(outcome.slowest_s, honest.be_served())
-            outcome.honest += 1
-            if outcome.honest % 10 == 0:
+            visits += 1
+            if visits % 10 == 0:
                 honest.sweep()
                 check_nodes(cluster, outcome)
         except (Closed, Silent, OSError, AssertionError) as problem:
             outcome.problems.append(f"not served: {problem!r}\n{cluster.logs()}")
         outcome.inputs = thrown.value
-        if not outcome.first_bytes and outcome.inputs >= inputs // 10:
-            outcome.first_bytes = {node.name: node.resident_bytes() for node in cluster.nodes}
+        outcome.memory.look(outcome.inputs, inputs, lambda: resident_bytes(cluster))
         if outcome.inputs > last:
             stuck_since, last = time.monotonic(), outcome.inputs
         elif time.monotonic() > stuck_since + 30:
             outcome.problems.append("for 30 s no server has taken any input")
-        if tell and time.monotonic() > told + 10:
-            told = time.monotonic()
-            print(f"{outcome.inputs} inputs, {outcome.honest} honest visits", file=sys.stderr, flush=True)
+        if tell:
+            progress.tell(outcome.inputs, f", {visits} {VISITS}")
         time.sleep(0.1)
+    outcome.counted[VISITS] = visits
     check_nodes(cluster, outcome)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.torture.fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser = options_of("fuzz", __doc__)
     parser.add_argument("--nodes", type=int, default=3)
     options = parser.parse_args()
-    outcome = run(options.inputs, options.seed, nodes=options.nodes, tell=True)
-    for problem in outcome.problems:
-        print(problem)
-    print(outcome)
-    return 1 if outcome.problems else 0
+    return run(options.inputs, options.seed, nodes=options.nodes, tell=True).end()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from agreed.torture.processes import LOOPBACK, ServerProcess, free_ports, is_free, last_lines
+from agreed.torture.processes import (
+    LEFT_BY_FAKETIME,
+    LOOPBACK,
+    ServerProcess,
+    free_ports,
+    is_free,
+    last_lines,
+)
 
 SERVER = "import sys, time; print('up', flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
@@ -57,6 +64,15 @@ def test_kill_returns_when_it_is_gone(tmp_path: Path) -> None:
     process.kill()
     assert not process.running
     assert process.returncode == -signal.SIGKILL
+
+
+def test_what_a_killed_one_kept_in_shared_memory_is_taken_away(tmp_path: Path) -> None:
+    process = ServerProcess([sys.executable, "-c", "import time; time.sleep(60)"])
+    left = [Path("/dev/shm", f"{name}{process.pid}") for name in LEFT_BY_FAKETIME]
+    for path in left:
+        path.write_bytes(b"")
+    process.kill()
+    assert not any(path.exists() for path in left)
 
 
 def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:

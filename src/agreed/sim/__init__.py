@@ -13,7 +13,9 @@
     disk.py       a disk in memory that loses, tears, rots and fails;  storage.py  the two threads at it
     clock.py      the two clocks of a node, which drift, jump and strobe
     node.py       a real node without its event loop;  parts.py  what it is made of
-    clients.py    ZooKeeper clients, byte for byte;  workload.py  what they are after
+    clients.py    what every client does, byte for byte;  task.py  one thing that it is after
+    zookeeper_clients.py, workload.py   those of ZooKeeper, and what they are after
+    etcd_clients.py, etcd_workload.py   those of etcd
     faults.py     what is done to the cluster, within a budget;  operators.py  who keeps it running
     judge.py      what must hold at every step, with truth.py, sessions.py and durability.py
     raft_judge.py, machine_judge.py     the same of Raft, and of the other protocols

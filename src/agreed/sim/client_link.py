@@ -1,9 +1,8 @@
 """One connection of a client with a node: bytes in both directions, in order, until it breaks somewhere."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agreed.replica import events
 from agreed.sim.trace import CLIENT_BYTES, SERVER_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +26,10 @@ class ClientLink:
         self._held = False
         self._kept: list[bytes] = []
         self._lost_at: int | None = None
-        self._up(events.ClientOpened(self.id, "10.0.0.1", 1_000 + self.id))
+        self._bytes: type[Any]
+        self._closed: type[Any]
+        opened, self._bytes, self._closed = client.says
+        self._up(opened(self.id, "10.0.0.1", 1_000 + self.id))
 
     @property
     def stands(self) -> bool:
@@ -45,7 +47,7 @@ class ClientLink:
         node = self.node
         if node.boot != self._boot or self.id not in node.links:
             return
-        if isinstance(event, events.ClientBytes):
+        if isinstance(event, self._bytes):
             if self._held:
                 self._kept.append(event.data)
                 return
@@ -53,7 +55,7 @@ class ClientLink:
                 self.world.now, SERVER_BYTES, node.number, self.client.number, event.data
             )
             self.client.heard_by(node, self)
-        elif isinstance(event, events.ClientClosed):
+        elif isinstance(event, self._closed):
             del node.links[self.id]
         node.happened(event)
 
@@ -62,15 +64,15 @@ class ClientLink:
         if not held:
             kept, self._kept = self._kept, []
             for data in kept:
-                self.world.later(0, self._arrived, events.ClientBytes(self.id, data))
+                self.world.later(0, self._arrived, self._bytes(self.id, data))
 
     def send(self, data: bytes) -> None:
         if self._bits(4) == 0:
             cut = self._bits(16) * len(data) >> 16
             if cut:
-                self._up(events.ClientBytes(self.id, data[:cut]))
+                self._up(self._bytes(self.id, data[:cut]))
                 data = data[cut:]
-        self._up(events.ClientBytes(self.id, data))
+        self._up(self._bytes(self.id, data))
 
     def to_client(self, data: bytes) -> None:
         self._down_at = max(self._down_at, self.world.now + self._delay())
@@ -92,7 +94,7 @@ class ClientLink:
 
     def _closed_there(self, boot: int, _: object) -> None:
         if self.node.boot == boot:
-            self.node.happened(events.ClientClosed(self.id))
+            self.node.happened(self._closed(self.id))
 
     def server_died(self, silently: bool) -> None:
         """What is on its way may be lost; with its machine nobody is left to say that it is gone."""
@@ -112,7 +114,7 @@ class ClientLink:
         if self.node.boot != self._boot or self.id not in self.node.links:
             return
         if self._bits(1):
-            self._up(events.ClientClosed(self.id))
+            self._up(self._closed(self.id))
         else:
             del self.node.links[self.id]
             self.world.later(self._delay(), self._closed_there, self._boot)

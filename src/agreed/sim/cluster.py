@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from agreed.consensus.members import everybody
 from agreed.sim.clients import Client
+from agreed.sim.etcd_clients import EtcdClient
 from agreed.sim.history import Recorder
 from agreed.sim.judge import Judge
 from agreed.sim.network import Network
@@ -12,6 +13,8 @@ from agreed.sim.plan import Ask, Plan, client_names, node_names
 from agreed.sim.story import Story
 from agreed.sim.trace import Trace
 from agreed.sim.world import MS, World
+from agreed.sim.zookeeper_clients import ZooKeeperClient
+from agreed.store.records import Record
 
 PROBED = 1_000_000
 PROBES_FROM = 40_000
@@ -49,9 +52,11 @@ class Cluster:
         self.ready = False
         """What clients work on has been made."""
         names = client_names(plan.clients)
-        self.clients = [
-            Client(self, name, number, [ask for ask in plan.asks if ask.client == name])
-            for number, name in enumerate(names, 1)
+        kinds: list[type[Client]] = [ZooKeeperClient] * (plan.clients - plan.etcd_clients)
+        kinds += [EtcdClient] * plan.etcd_clients
+        self.clients: list[Client] = [
+            kind(self, name, number, [ask for ask in plan.asks if ask.client == name])
+            for number, (kind, name) in enumerate(zip(kinds, names, strict=True), 1)
         ]
 
     def add_node(self, name: str, *, joining: bool = False) -> Node:
@@ -78,7 +83,8 @@ class Cluster:
         for number, node in enumerate(self.members(), 1):
             name = f"probe of {node.name}"
             ask = Ask(PROBED + number, self.world.now // MS, name, "add", "a", attempts=100)
-            client = Client(self, name, PROBES_FROM + number, [ask], only=node)
+            kind: type[Client] = EtcdClient if self.plan.etcd_clients else ZooKeeperClient
+            client = kind(self, name, PROBES_FROM + number, [ask], only=node)
             self.clients.append(client)
             client.begin()
 
@@ -86,6 +92,21 @@ class Cluster:
 
     def lock_taken(self, session: int, key: str, token: int) -> None:
         self._held[session, key] = token
+
+    def held_leases(self) -> dict[int, set[bytes]]:
+        """Of etcd clients: lease -> keys that hang on it, as they were told."""
+        return {
+            client.lease.id: client.lease.owned for client in self.clients if isinstance(client, EtcdClient)
+        }
+
+    def place_gone(self, record: Record) -> None:
+        """A lock of an etcd client is held as long as its key is there."""
+        root, _, rest = record.key.decode().removeprefix("/").partition("/")
+        if root == "lock":
+            key, _, holder = rest.partition("/")
+            process = f"{holder} of {key} at {record.create_revision}"
+            call = self.recorder.call(process, "expire", ("lock", f"flat {key}"), self.world.now)
+            call.argument = record.create_revision
 
     def session_ended(self, session: int) -> None:
         """Whatever it held is free from now on, or was set free before."""

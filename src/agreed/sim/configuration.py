@@ -3,8 +3,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from agreed.consensus import protocols
 from agreed.consensus.multipaxos.config import MultiPaxosConfig
 from agreed.consensus.raft.config import RaftConfig
@@ -14,38 +12,36 @@ from agreed.replica.settings import Settings
 from agreed.sim.plan import Conditions
 
 
-def raft_config(conditions: Conditions) -> RaftConfig:
-    low, high = conditions.election_timeout_ms
-    return RaftConfig(
-        heartbeat_ms=conditions.heartbeat_ms,
-        election_timeout_ms=(low, high),
-        leader_loss_delay_ms=(10, 60),
-        max_append_bytes=conditions.max_append_bytes,
-        window_messages=conditions.window_messages,
-        tail_entries=conditions.tail_entries,
-        catching_up_bytes=conditions.catching_up_bytes,
-        commit_notice_ms=conditions.commit_notice_ms,
-        spare_delay_ms=conditions.spare_delay_ms,
-        read_timeout_ms=200,
-        lease_reads=conditions.lease_reads,
-        clock_rate_bound=conditions.clock_rate_bound_permille / 1000,
-    )
-
-
 def consensus_config(conditions: Conditions, consensus: str) -> protocols.ProtocolConfig:
     """Of the protocol with this name: the same conditions, as far as it has a knob for them."""
+    common = _common(conditions)
     if consensus == protocols.RAFT:
-        return raft_config(conditions)
-    raft = msgspec.structs.asdict(raft_config(conditions))
+        return RaftConfig(
+            lease_reads=conditions.lease_reads,
+            clock_rate_bound=conditions.clock_rate_bound_permille / 1000,
+            **common,
+        )
     if consensus == protocols.MULTIPAXOS:
-        return MultiPaxosConfig(**_known_to(MultiPaxosConfig, raft))
+        return MultiPaxosConfig(**common)
     if consensus == protocols.VR:
-        return VrConfig(**_known_to(VrConfig, raft))
-    return ZabConfig(**_known_to(ZabConfig, raft))
+        return VrConfig(**common)
+    return ZabConfig(**common)
 
 
-def _known_to(config: type[msgspec.Struct], knobs: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in knobs.items() if name in config.__struct_fields__}
+def _common(conditions: Conditions) -> dict[str, Any]:
+    low, high = conditions.election_timeout_ms
+    return {
+        "heartbeat_ms": conditions.heartbeat_ms,
+        "election_timeout_ms": (low, high),
+        "leader_loss_delay_ms": conditions.leader_loss_delay_ms,
+        "max_append_bytes": conditions.max_append_bytes,
+        "window_messages": conditions.window_messages,
+        "tail_entries": conditions.tail_entries,
+        "catching_up_bytes": conditions.catching_up_bytes,
+        "commit_notice_ms": conditions.commit_notice_ms,
+        "spare_delay_ms": conditions.spare_delay_ms,
+        "read_timeout_ms": 200,
+    }
 
 
 def settings(conditions: Conditions) -> Settings:
@@ -57,5 +53,7 @@ def settings(conditions: Conditions) -> Settings:
         proposals_under_way=conditions.proposals_under_way,
         large_proposal_bytes=conditions.large_proposal_bytes,
         leaderless_grace_ms=1_500,
+        watch_progress_ms=conditions.watch_progress_ms,
+        watch_backlog_bytes=conditions.watch_backlog_bytes,
         four_letter_words=frozenset({"srvr", "mntr", "ruok"}),
     )

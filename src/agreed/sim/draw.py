@@ -10,7 +10,8 @@ from collections.abc import Callable
 import msgspec
 
 from agreed.consensus import protocols
-from agreed.sim.plan import PROFILES, Ask, Conditions, Fault, FaultKind, Plan, client_names, node_names
+from agreed.sim.etcd_workload import WISHES
+from agreed.sim.plan import ETCD, PROFILES, Ask, Conditions, Fault, FaultKind, Plan, client_names, node_names
 from agreed.sim.streams import Stream
 from agreed.sim.workload import KEYS
 
@@ -66,7 +67,8 @@ def draw(seed: int, profile: str = "swarm") -> Plan:
     """The plan of this seed.  The same for ever, as long as this file stays what it is."""
     if profile not in PROFILES:
         raise ValueError(f"{profile!r} is none of {', '.join(PROFILES)}")
-    consensus, _, faults_of = profile.rpartition("-")
+    family, _, faults_of = profile.rpartition("-")
+    consensus = "" if family == ETCD else family
     stream = Stream(seed, profile, "plan")
     nodes = stream.weighted([(3, 14), (5, 4), (4, 1), (2, 1), (1, 1)])
     clients = stream.between(2, 5)
@@ -77,9 +79,29 @@ def draw(seed: int, profile: str = "swarm") -> Plan:
     faults = _Drawing(seed, profile, nodes, storm_ms, conditions).faults()
     if consensus:
         faults = tuple(fault for fault in faults if fault.kind not in NEW_MEMBERS)
-    asks = _asks(Stream(seed, profile, "asks"), clients, storm_ms)
+    etcd_clients = 0
+    if family == ETCD:
+        # In one run of four both speak to one cluster.
+        etcd_clients = clients - 1 if stream.chance(250) else clients
+        conditions = _for_etcd(Stream(seed, profile, "etcd conditions"), conditions)
+    asks = _asks(Stream(seed, profile, "asks"), clients, storm_ms, clients - etcd_clients)
     return Plan(
-        seed, profile, nodes, clients, storm_ms, conditions, faults, asks, consensus or protocols.RAFT
+        seed, profile, nodes, clients, storm_ms, conditions, faults, asks, consensus or protocols.RAFT,
+        etcd_clients,
+    )  # fmt: skip
+
+
+def _for_etcd(stream: Stream, conditions: Conditions) -> Conditions:
+    """Values are large in some runs, so that who does not read has soon more unread than fits."""
+    conditions = msgspec.structs.replace(
+        conditions,
+        watch_backlog_bytes=stream.pick([0, 2_000, 1_000_000]),
+        watch_progress_ms=stream.pick([120, 400, 5_000]),
+    )
+    if not stream.chance(200):
+        return conditions
+    return msgspec.structs.replace(
+        conditions, value_bytes=1_500, chunk_bytes=100_000, segment_bytes=65_536, max_append_bytes=100_000
     )
 
 
@@ -272,13 +294,14 @@ class _Drawing:
         return self._node(stream), stream.pick([500, 2_000]), amount
 
 
-def _asks(stream: Stream, clients: int, storm_ms: int) -> tuple[Ask, ...]:
+def _asks(stream: Stream, clients: int, storm_ms: int, of_zookeeper: int) -> tuple[Ask, ...]:
     """Each client has its own pace and, mostly, only some wishes."""
     asks: list[Ask] = []
-    for name in client_names(clients):
+    for number, name in enumerate(client_names(clients)):
+        functions = FUNCTIONS if number < of_zookeeper else WISHES
         at_ms = 0
         every_ms = stream.pick([4, 12, 40])
-        chosen = FUNCTIONS if stream.chance(300) else stream.sample(FUNCTIONS, stream.between(2, 7))
+        chosen = functions if stream.chance(300) else stream.sample(functions, stream.between(2, 7))
         wishes = [function for function, weight in chosen for _ in range(weight)]
         keys = KEYS[: stream.between(1, len(KEYS))]
         while at_ms < storm_ms:

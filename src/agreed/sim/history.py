@@ -65,3 +65,39 @@ class Call:
     def __init__(self, index: int, process: str, function: str, key: Hashable, called: int) -> None:
         self.index, self.process, self.function, self.key, self.called = index, process, function, key, called
         self.argument: object = None
+
+
+class Processes:
+    """The processes of one client: each does one thing at a time, and none after one whose end is unknown.
+
+    `space` tells what it works on from what others call by the same name."""
+
+    def __init__(self, recorder: Recorder, client: str, space: str = "") -> None:
+        self._recorder = recorder
+        self._client = client
+        self._space = space
+        self._idle: list[str] = []
+        self._count = 0
+
+    def begin(self, function: str, key: tuple[str, str | None], now: int) -> Call:
+        if self._idle:
+            process = self._idle.pop()
+        else:
+            self._count += 1
+            process = f"{self._client}.{self._count}"
+        if self._space:
+            key = key[0], f"{self._space} {key[1]}"
+        return self._recorder.call(process, function, key, now)
+
+    def end(
+        self,
+        call: Call,
+        status: Status,
+        now: int,
+        result: object = None,
+        revision: int | None = None,
+        error: str | None = None,
+    ) -> None:
+        self._recorder.end(call, status, now, result, revision, error)
+        if status is not Status.INFO:
+            self._idle.append(call.process)

@@ -15,9 +15,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from agreed.consensus.machine import Entry
+from agreed.sim.etcd_leases import EtcdLeases
 from agreed.sim.machine_judge import protocol_judge
 from agreed.sim.outcome import Broken
-from agreed.sim.sessions import Sessions
+from agreed.sim.sessions import Sessions, fastest
 from agreed.sim.truth import Truth, changes
 from agreed.sim.verdicts import judge as judge_histories
 from agreed.store.events import Event
@@ -40,7 +41,10 @@ class Judge:
         self.cluster = cluster
         self.world = cluster.world
         self.truth = Truth()
+        self.truth.flat.when_deleted = cluster.place_gone
         self.sessions = Sessions(cluster)
+        self.leases = EtcdLeases(cluster.world, fastest(cluster.plan))
+        self._first_applied = 0
         self.protocol = protocol_judge(cluster, self.sessions)
         self.newest_told = 0
         """The newest revision that any client was told of."""
@@ -91,6 +95,9 @@ class Judge:
             self._check_events(node, store, revision)
             if first:
                 self.sessions.applied(store)
+        if now_at > self._first_applied:
+            self._first_applied = now_at
+            self.leases.applied(store)
         if index // DIGESTS_EVERY != now_at // DIGESTS_EVERY:
             self._check_digest(node, now_at, store)
         if index // STORE_LOOKED_AT_EVERY != now_at // STORE_LOOKED_AT_EVERY:
@@ -174,12 +181,15 @@ class Judge:
             check_store(store)
             self._check_digest(node, index, store)
             self.sessions.final(store)
+            self.leases.final(store, self.cluster.held_leases())
             self._check_kept(node, store)
         self.protocol.final()
+        self.truth.flat.judge_watches(self.truth.revision)
         judge_histories(self.cluster.recorder, self.world)
 
     def _check_kept(self, node: Node, store: Store) -> None:
         """What was agreed is there, and nothing else."""
+        self.truth.flat.check_kept(node.name, list(store.flat.history.range(b"\0", b"\0")))
         kept = {path: (r.modify_revision, r.value) for path, r in store.tree.records.items()}
         for path, record in self.truth.newest():
             found = kept.get(path)

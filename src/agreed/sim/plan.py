@@ -18,11 +18,15 @@ from agreed.consensus import protocols
 
 FAULTS = ("swarm", "network", "disk", "clock", "membership")
 
+ETCD = "etcd"
+
 PROFILES = (
     *FAULTS,
+    *(f"{ETCD}-{faults}" for faults in FAULTS),
     *(f"{name}-{faults}" for name in protocols.NAMES if name != protocols.RAFT for faults in FAULTS[:-1]),
 )
-"""Which faults; and of another protocol than Raft, whose members cannot be changed, which one."""
+"""Which faults; of clients that speak etcd's protocol, so; and of another protocol than Raft, whose members
+cannot be changed, which one."""
 """Which kinds of faults a run is drawn from; `swarm` draws from all."""
 
 
@@ -128,6 +132,7 @@ class Conditions(msgspec.Struct, frozen=True):
     """How often a node does something else before it sees to the effects of its turn."""
     heartbeat_ms: int = 60
     election_timeout_ms: tuple[int, int] = (250, 500)
+    leader_loss_delay_ms: tuple[int, int] = (10, 60)
     tail_entries: int = 5
     catching_up_bytes: int = 1_000_000
     max_append_bytes: int = 4_000
@@ -146,6 +151,11 @@ class Conditions(msgspec.Struct, frozen=True):
     proposals_under_way: int = 4
     large_proposal_bytes: int = 6 * 1024
     """From so many bytes on a proposal does not wait for the one before it."""
+    watch_backlog_bytes: int = 1_000_000
+    """What a watcher of etcd may leave unread."""
+    watch_progress_ms: int = 5_000
+    value_bytes: int = 0
+    """By how much what clients write is longer than it has to be."""
     session_ms: tuple[int, int] = (1_500, 4_000)
     pipelined: int = 1
     """How many requests a client may have under way."""
@@ -166,6 +176,8 @@ class Plan(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     asks: tuple[Ask, ...] = ()
     consensus: str = protocols.RAFT
+    etcd_clients: int = 0
+    """How many of the clients, the last ones, speak etcd's protocol; the others speak ZooKeeper's."""
 
     def without(self, *, faults: Collection[int] = (), asks: Collection[int] = ()) -> Plan:
         """The same, less the faults and asks of these numbers."""
@@ -187,6 +199,7 @@ class Plan(msgspec.Struct, frozen=True):
             self,
             nodes=nodes,
             clients=clients,
+            etcd_clients=min(clients, self.etcd_clients),
             storm_ms=storm_ms,
             faults=tuple(fault for fault in self.faults if fault.at_ms < storm_ms),
             asks=tuple(ask for ask in self.asks if ask.at_ms < storm_ms and ask.client in known),

@@ -132,6 +132,8 @@ class RaftJudge:
             raise Broken("two votes in a term", f"{node.name} in {term}: {vote_before}, {vote}")
         if commit < commit_before:
             raise Broken("a commit goes back", f"{node.name}: from {commit_before} to {commit}")
+        if commit > commit_before and raft.log.base_index == commit:
+            check(raft)  # a snapshot took the place of its log, and of what contradicted it
         if commit > commit_before and leads and led and raft.log.term(commit) not in (term, None):
             raise Broken("an older term is committed by counting", f"{node.name} in {term}: up to {commit}")
         if vote is not None and vote != vote_before:

@@ -20,6 +20,7 @@ from agreed.sim.plan import FaultKind, Plan
 from agreed.sim.streams import MILLION
 from agreed.sim.workload import hangs_on_a_session
 from agreed.sim.world import MS
+from agreed.sim.zookeeper_clients import ZooKeeperClient
 from agreed.store.commands import ExpireLease, Payload
 from agreed.store.machine import Store
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from agreed.sim.node import Node
 
 _decoder = msgspec.msgpack.Decoder(Payload)
-_EXPIRY = b"\x94\x05"
+_EXPIRY = msgspec.msgpack.encode(ExpireLease(0, 0))[:2]
 """How an `ExpireLease` begins, as it is encoded; where this is not there is none."""
 
 
@@ -82,7 +83,8 @@ class Sessions:
 
     def applied(self, store: Store) -> None:
         """By whoever was first to apply this."""
-        alive, table = self.alive, store.leases.table
+        alive = self.alive
+        table = {lease.id: lease for lease in store.leases if lease.credentials is not None}
         if len(alive) != len(table) or alive.keys() != table.keys():
             for session in alive.keys() - table.keys():
                 self._gone(session, alive.pop(session))
@@ -117,7 +119,7 @@ class Sessions:
     def _all_there(self, session: int, store: Store) -> None:
         """What hangs on a session is there on whichever node its client turns up, until it gives it up."""
         for client in self._cluster.clients:
-            if client.session != session:
+            if not isinstance(client, ZooKeeperClient) or client.session != session:
                 continue
             for path in sorted(client.owned):
                 record = store.tree.get(path)
@@ -160,12 +162,12 @@ class Sessions:
     # --- the end ------------------------------------------------------------------------------------------
 
     def unheld(self, store: Store) -> set[int]:
-        """Sessions that no client has any more, and which still have to end."""
-        return store.leases.table.keys() - {client.session for client in self._cluster.clients}
+        """Sessions and leases that no client has any more, and which still have to end."""
+        return store.leases.table.keys() - {client.holder for client in self._cluster.clients}
 
     def final(self, store: Store) -> None:
         for client in self._cluster.clients:
-            if client.gone or not client.session:
+            if not isinstance(client, ZooKeeperClient) or not client.session:
                 continue
             if store.leases.get(client.session) is None:
                 raise Broken("a session is lost", f"that of {client.name}, {client.session:#x}")

@@ -9,8 +9,9 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from agreed.sim.etcd_truth import FlatTruth
 from agreed.sim.outcome import Broken
-from agreed.store.events import Event, EventKind
+from agreed.store.events import Event, EventKind, Space
 from agreed.store.paths import parent_of
 from agreed.store.records import Record
 from agreed.wire.zookeeper.messages import (
@@ -50,11 +51,15 @@ class Truth:
         self._children: dict[bytes, tuple[list[int], list[frozenset[bytes]]]] = {}
         self._written: dict[bytes, int] = {}
         """Data that a client wrote -> revision.  No client writes the same data twice."""
+        self.flat = FlatTruth()
 
     def learn(self, revision: int, events: list[Event]) -> None:
         self.revision = revision
         self.by_revision[revision] = changes(events)
         for event in events:
+            if event.space is Space.FLAT:
+                self.flat.learn(event)
+                continue
             record = event.record
             path = record.key
             gone = event.kind == EventKind.DELETED

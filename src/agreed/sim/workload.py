@@ -20,8 +20,9 @@ has seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from agreed.sim.task import Failed, Pause, Task
 from agreed.store.records import OPEN_ACL
 from agreed.wire.zookeeper.messages import (
     CheckRequest,
@@ -40,21 +41,10 @@ from agreed.wire.zookeeper.messages import (
 from agreed.wire.zookeeper.replies import ErrorReply
 
 if TYPE_CHECKING:
-    from agreed.sim.task import Task
+    from agreed.sim.zookeeper_clients import ZooKeeperClient
 
 ROOTS = (b"/register", b"/set", b"/queue", b"/counter", b"/lock", b"/pair", b"/own")
 KEYS = ("a", "b", "c")
-
-
-class Failed(Exception):
-    """It has surely not happened."""
-
-
-class Pause:
-    """Say nothing for so long."""
-
-    def __init__(self, pause_ms: int) -> None:
-        self.pause_ms = pause_ms
 
 
 class Told:
@@ -202,6 +192,10 @@ def value(task: Task) -> Conversation:
 # --- lock -------------------------------------------------------------------------------------------------
 
 
+def _client(task: Task) -> ZooKeeperClient:
+    return cast("ZooKeeperClient", task.client)
+
+
 def acquire(task: Task) -> Conversation:
     """Take the lock, use what it guards, let go.  The result is the token: the revision of our place in the
     row, larger for whoever holds the lock later."""
@@ -210,12 +204,12 @@ def acquire(task: Task) -> Conversation:
     mine = f"{task.client.name}-".encode()
     for name in _fine((yield GetChildrenRequest(path, False))).children:
         # Places of ours of which we were never told, or which we could not give up.
-        if name.startswith(mine) and path + b"/" + name not in task.client.places:
+        if name.startswith(mine) and path + b"/" + name not in _client(task).places:
             yield DeleteRequest(path + b"/" + name, -1)
     place = _fine((yield CreateRequest(path + b"/" + mine, task.data(task.value), OPEN_ACL, mode))).path
     task.place = place
-    task.client.places.add(place)
-    task.client.owned.add(place)
+    _client(task).places.add(place)
+    _client(task).owned.add(place)
     name = place.rpartition(b"/")[2]
     for _ in range(12):
         _, reply = yield SyncRequest(path), GetChildrenRequest(path, True)
@@ -227,11 +221,11 @@ def acquire(task: Task) -> Conversation:
             token = found.stat.created_zxid
             task.holds(token)
             yield Pause(task.dice.between(5, 60))
-            task.client.owned.discard(place)
+            _client(task).owned.discard(place)
             yield DeleteRequest(place, -1)
             return True
         yield Told(path, 150)
-    task.client.owned.discard(place)
+    _client(task).owned.discard(place)
     yield DeleteRequest(place, -1)
     raise Failed("it was never free")
 
@@ -290,7 +284,7 @@ def claim(task: Task) -> Conversation:
     """A node that must go when this client's session does, and not before."""
     path = b"/own/%d" % task.value
     _fine((yield CreateRequest(path, task.data(task.value), OPEN_ACL, CreateMode.EPHEMERAL)))
-    task.client.owned.add(path)
+    _client(task).owned.add(path)
     return path.decode()
 
 

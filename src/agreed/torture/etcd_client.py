@@ -212,7 +212,7 @@ def _put(path: str, value: str) -> Json:
 
 
 def _revision(answer: Json) -> int:
-    return int(answer["header"]["revision"])
+    return int(answer["header"].get("revision", 0))
 
 
 def _stored(found: Json, seen: int) -> Stored:

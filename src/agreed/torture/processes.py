@@ -73,6 +73,11 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
+LEFT_BY_FAKETIME = ("faketime_shm_", "sem.faketime_sem_")
+"""What a process to which libfaketime tells the time keeps in shared memory, by its number, and cannot take
+away when it is killed; an hour of torture would leave a thousand."""
+
+
 class ServerProcess(subprocess.Popen[str]):
     """A running server.  `output`: a file to which it appends what it says, `subprocess.PIPE` (then read
     `stdout`), or None for our own.
@@ -130,6 +135,8 @@ class ServerProcess(subprocess.Popen[str]):
         """SIGKILL, and wait: the process gets no chance to write or to say anything more."""
         super().kill()
         self.wait(END_WITHIN_S)
+        for name in LEFT_BY_FAKETIME:
+            Path("/dev/shm", f"{name}{self.pid}").unlink(missing_ok=True)
 
     def end(self, within_s: float = END_WITHIN_S) -> int:
         """SIGTERM, and SIGKILL after `within_s` seconds; returns the exit code (negative: the signal)."""

@@ -15,14 +15,14 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeVar, cast
+from typing import Final, Protocol, TypeVar
 
-from agreed.errors import MalformedInput
+from agreed.client.connection import Connection, FromServer
 from agreed.store.records import OPEN_ACL
 from agreed.torture import client as outcomes
 from agreed.torture.address import Address
 from agreed.torture.client import Created, Listing, NotAsked, Refused, Stored, Unanswered
-from agreed.wire.zookeeper.connection import Answer, ClientConnection, Notification
+from agreed.wire.zookeeper.connection import Answer, Notification
 from agreed.wire.zookeeper.messages import (
     XID_PING,
     CheckRequest,
@@ -77,71 +77,50 @@ NOT_DONE: Final = {ErrorCode.SESSION_EXPIRED, ErrorCode.SESSION_MOVED, ErrorCode
 Wanted = TypeVar("Wanted")
 
 
-class _Socket(asyncio.Protocol):
-    """One connection: bytes to messages, and a future for each request."""
+class _Socket(Connection):
+    """One connection: a future for each request."""
 
     def __init__(self, heard: Callable[[Request | None, Answer | Notification], None]) -> None:
         """`heard`: every message in order; an answer with its request (None: of a ping)."""
+        super().__init__(self._received, self._end)
         loop = asyncio.get_running_loop()
         self.greeting: asyncio.Future[ConnectResponse] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self.heard_at = loop.time()
         self._loop = loop
-        self._heard = heard
-        self._machine = ClientConnection()
+        self._tell = heard
         self._waiting: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def greet(self, request: ConnectRequest) -> None:
-        self._write(self._machine.connect(request))
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
 
     def ping(self) -> None:
-        self._write(self._machine.send(PingRequest())[1])
+        self.send([PingRequest()])
 
     def ask(self, requests: Sequence[Request]) -> list[asyncio.Future[Answer]]:
         """All in one packet; one future for each."""
         futures: list[asyncio.Future[Answer]] = [self._loop.create_future() for _ in requests]
         self._waiting += zip(requests, futures, strict=True)
-        self._write(b"".join([self._machine.send(request)[1] for request in requests]))
+        self.send(requests)
         return futures
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
-        try:
-            messages = self._machine.receive_data(data)
-        except MalformedInput as problem:
-            self.break_off(f"what the server said makes no sense: {problem}")
-            return
+        super().data_received(data)
+
+    def _received(self, messages: Sequence[FromServer]) -> None:
         for message in messages:
             if isinstance(message, ConnectResponse):
                 if not self.greeting.done():
                     self.greeting.set_result(message)
                 continue
             if isinstance(message, Notification) or message.xid == XID_PING:
-                self._heard(None, message)
+                self._tell(None, message)
                 continue
             request, future = self._waiting.popleft()
-            self._heard(request, message)
+            self._tell(request, message)
             if not future.done():
                 future.set_result(message)
 
-    def break_off(self, why: str) -> None:
-        """Nobody waits any longer; what comes late is not listened to."""
-        if self._transport is not None:
-            self._transport.abort()
-        self._end(why)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._end("the connection was lost")
-
     def _end(self, why: str) -> None:
+        """Nobody waits any longer."""
         for _, future in self._waiting:
             if not future.done():
                 future.set_exception(Unanswered(why))

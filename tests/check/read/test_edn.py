@@ -1,4 +1,5 @@
 """EDN, as Clojure programs write it."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -90,20 +91,22 @@ NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(TEXTS, inner, max_size=3)
-    | st.frozensets(st.integers() | TEXTS, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(TEXTS, inner, max_size=3)
+        | st.frozensets(st.integers() | TEXTS, max_size=3)
+    ),
     max_leaves=12,
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(VALUES, max_size=3))
 def test_what_is_written_is_read(values: list[Any]) -> None:
     assert edn.values("\n".join(written(each) for each in values)) == values
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.sampled_from('[](){}#_":\\;,. \nnil1-N.eMu0d8a'), max_size=40))
 def test_anything_is_read_or_refused(text: str) -> None:
     try:

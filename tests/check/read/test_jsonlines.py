@@ -1,4 +1,5 @@
 """Our own format: one operation or fault on a line."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -68,7 +69,7 @@ def histories(draw: Any) -> History:
     return history(operations, faults)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(histories())
 def test_what_is_written_is_read(told: History) -> None:
     assert jsonlines.read(jsonlines.write(told)) == told
@@ -109,7 +110,7 @@ def test_what_is_no_history_is_refused_with_its_line(complaint: str) -> None:
         jsonlines.read(WRONG[complaint])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_broken_line_is_refused_or_still_a_history(data: st.DataObject) -> None:
     text = LINE.replace("}", ', "index": 3, "argument": [1, {"a": null}], "key": "x"}') + "\n"

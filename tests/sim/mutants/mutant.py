@@ -16,7 +16,7 @@ class Mutant(msgspec.Struct, frozen=True):
     part: object
     parts: Parts
     profiles: tuple[str, ...] = ("swarm",)
-    """Where it is to be found soonest, the first of them the best."""
+    """Where it is to be found soonest (`grounds.py`), the first of them the best."""
 
     @property
     def name(self) -> str:

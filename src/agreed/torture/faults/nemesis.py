@@ -7,6 +7,7 @@ the next; but who leads, and who is free to be hurt, is decided by reality, and 
 Everything that was begun is ended, also where the run is cancelled.  After that `heal` waits until all nodes
 serve again.
 """
+
 from __future__ import annotations
 
 import asyncio
@@ -47,10 +48,18 @@ Tell = Callable[[str], None]
 
 
 class Nemesis:
-    """`kinds`: names of FAULTS.  `bands` is what was done so far; `played` counts it by kind."""
+    """`kinds`: names of FAULTS.  `peace_s`: how long nothing happens between episodes.  `bands` is what was
+    done so far; `played` counts it by kind."""
 
     def __init__(
-        self, cluster: Cluster, shims: Shims, kinds: Sequence[str], seed: int, clock: Clock, tell: Tell
+        self,
+        cluster: Cluster,
+        shims: Shims,
+        kinds: Sequence[str],
+        seed: int,
+        clock: Clock,
+        tell: Tell,
+        peace_s: tuple[float, float] = PEACE_S,
     ) -> None:
         self.bands: list[Band] = []
         self.played: Counter[str] = Counter()
@@ -59,6 +68,7 @@ class Nemesis:
         self._seed = seed
         self._clock = clock
         self._tell = tell
+        self._peace_s = peace_s
         self._begun: list[Fault] = []
 
     async def play(self, seconds: float) -> None:
@@ -83,7 +93,7 @@ class Nemesis:
 
     async def _episode(self, dice: random.Random, until: float) -> None:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(min(dice.uniform(*PEACE_S), max(0.0, until - loop.time())))
+        await asyncio.sleep(min(dice.uniform(*self._peace_s), max(0.0, until - loop.time())))
         if loop.time() >= until:
             return
         number = min(len(self._kinds), dice.choice((1, 1, 2, 2, 3, 4)))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import agreed
+from agreed.consensus import protocols
 from agreed.errors import MalformedInput
 from agreed.torture.address import Address
 from agreed.torture.client import Client
@@ -33,30 +34,37 @@ FLAGS = (
 
 SESSION_MS = 4_000
 
+FAULTS = frozenset(
+    {
+        *("kill", "pause", "partition", "oneway", "delay", "loss", "clock", "disk-full", "disk-failing"),
+        "disk-slow",
+        *("membership", "transfer", "rolling-restart"),
+    }
+)
+
 OPERATOR = "operator"
 """Who speaks on the peer port and is no node."""
 
 
 class Agreed:
-    """`serve`: the command that runs a node, without its flags; `flags` go to every node."""
+    """`serve`: the command that runs a node, without its flags; `flags` go to every node; `consensus`: one of
+    `protocols.NAMES`."""
 
     name = "agreed"
     workloads = frozenset({"register", "set", "queue", "lock", "counter", "watch", "list-append"})
-    faults = frozenset(
-        {
-            *("kill", "pause", "partition", "oneway", "delay", "loss", "clock", "disk-full", "disk-failing"),
-            "disk-slow",
-            *("membership", "transfer", "rolling-restart"),
-        }
-    )
     uses_libc = True
 
-    def __init__(self, serve: Sequence[str] = SERVE, flags: Sequence[str] = ()) -> None:
+    def __init__(
+        self, serve: Sequence[str] = SERVE, flags: Sequence[str] = (), consensus: str = protocols.RAFT
+    ) -> None:
         self._serve = list(serve)
-        self._flags = [*FLAGS, *flags]
+        self._flags = ["--consensus", consensus, *FLAGS, *flags]
+        self._consensus = consensus
+        # Only Raft's members can be changed.
+        self.faults = FAULTS if consensus == protocols.RAFT else FAULTS - {"membership"}
 
     def version(self) -> str:
-        return f"agreed {agreed.__version__}"
+        return f"agreed {agreed.__version__} ({self._consensus})"
 
     def command(self, node: Node, nodes: Sequence[Node]) -> list[str]:
         peers = ",".join(f"{each.name}={each.host}:{each.peer_front}" for each in nodes)

@@ -1,7 +1,8 @@
 """A real etcd: Debian's package `etcd-server`, spoken to through its JSON gateway.
 
-It does the work that needs neither sequential nor ephemeral nodes.  Its nodes are programs in Go, which ask
-the kernel and not libc, so that clocks and disks cannot be broken from outside.
+Sequential and ephemeral nodes, which locks need, are made of leases and transactions (`etcd_session.py`).
+Its nodes are programs in Go, which ask the kernel and not libc, so that clocks and disks cannot be broken
+from outside.
 """
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from agreed.torture.address import Address
 from agreed.torture.client import Client, NotAsked
 from agreed.torture.etcd_client import EtcdClient, ask, encoded
+from agreed.torture.etcd_session import EtcdSession
 from agreed.torture.network import Caller, Who
 from agreed.torture.node import Node
 from agreed.torture.processes import NotServing
@@ -28,7 +30,7 @@ class Etcd:
     """With syncs to the disk on, and its own defaults but for frequent snapshots."""
 
     name = "etcd"
-    workloads = frozenset({"register", "set", "list-append"})
+    workloads = frozenset({"register", "set", "list-append", "lock"})
     faults = frozenset({"kill", "pause", "partition", "oneway", "delay", "loss", "rolling-restart"})
     uses_libc = False
 
@@ -75,10 +77,12 @@ class Etcd:
         if status is None:
             return None
         leader = status.get("leader")
-        return Role(leader == status["header"]["member_id"], leader not in (None, "0"))
+        return Role(leader == status["header"].get("member_id"), leader not in (None, "0"))
 
     def client(self, name: str, addresses: Sequence[Address], dice: random.Random) -> Client:
-        return EtcdClient(name, addresses, dice)
+        """Only who locks needs a session."""
+        kind = EtcdSession if name.startswith("lock-") else EtcdClient
+        return kind(name, addresses, dice)
 
     async def digest(self, node: Node) -> Mapping[str, object]:
         """After a linearizable read, so that it has caught up, all of its own keys."""

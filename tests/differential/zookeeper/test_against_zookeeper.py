@@ -5,19 +5,21 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance.cluster import Cluster, Node, version_of
-from tests.differential.__main__ import chosen_node
-from tests.differential.compare import PeerTraits
-from tests.differential.run import Comparison
+from tests.differential.campaign import chosen
+from tests.differential.comparison import Comparison
+from tests.differential.zookeeper.compare import PeerTraits
+from tests.differential.zookeeper.pair import ZooKeeperPair
 
 SEQUENCES = {"leader": 150, "follower": 50}
 
 
 @pytest.mark.parametrize("role", ["leader", "follower"])
 def test_ours_answers_as_zookeeper_does(zookeeper: Node, ours: Cluster, role: str) -> None:
-    node = chosen_node(ours, role)
+    node = ours.nodes[chosen(ours, role)]
     traits = PeerTraits(version_of(zookeeper))
-    comparison = Comparison(zookeeper.client_port, node.client_port, traits, prefix=role)
+    pair = ZooKeeperPair(zookeeper.client_port, node.client_port, traits, prefix=role)
+    comparison = Comparison(pair)
     for number in range(SEQUENCES[role]):
-        disagreement = comparison.check(comparison.draw(f"{role}:{number}"))
+        disagreement = comparison.check(pair.draw(f"{role}:{number}"))
         assert disagreement is None, str(disagreement)
     assert not comparison.unsteady, str(comparison.unsteady[0])

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 from tests.acceptance.fields import Field, Nature
 from tests.acceptance.requests import AnyRequest, CloseSession, Create, Multi
-from tests.differential.play import Heard, Player
-from tests.differential.script import Renew, Script, Send
+from tests.differential.zookeeper.play import Heard, Player
+from tests.differential.zookeeper.script import Renew, Send, ZooKeeperScript
 
 CLOCK_SLACK_MS = 2
 
@@ -55,6 +55,13 @@ class Difference:
             f"step {self.step}, client {self.client}, {self.about}\n"
             f"        {self.field}: expected {self.left!r}, got {self.right!r}"
         )
+
+    @property
+    def kind(self) -> str:
+        what = f"{self.about.split('(')[0]} {self.field}"
+        if self.field.startswith("("):
+            return what
+        return f"{what}: {str(self.left)[:60]} / {str(self.right)[:60]}"
 
 
 # --- the normal form ----------------------------------------------------------------------------------------
@@ -123,7 +130,7 @@ def positive(value: object) -> bool:
     return isinstance(value, int) and value > 0
 
 
-def normal_form(player: Player, script: Script, *, event_zxids: bool, ended_ms: int) -> list[Line]:
+def normal_form(player: Player, script: ZooKeeperScript, *, event_zxids: bool, ended_ms: int) -> list[Line]:
     renaming = Renaming(player, event_zxids=event_zxids, ended_ms=ended_ms)
     newest: dict[int, int] = {}
     lines = []
@@ -141,7 +148,7 @@ def normal_form(player: Player, script: Script, *, event_zxids: bool, ended_ms: 
     return unordered_ends(lines, script)
 
 
-def unordered_ends(lines: list[Line], script: Script) -> list[Line]:
+def unordered_ends(lines: list[Line], script: ZooKeeperScript) -> list[Line]:
     """Sort each run of notifications heard in a step that ends a session."""
     ending = {number for number, step in enumerate(script.steps) if ends_a_session(step)}
     ordered: list[Line] = []

@@ -33,8 +33,8 @@ from tests.acceptance.requests import (
     WatchChange,
     WhoAmI,
 )
-from tests.differential.compare import PeerTraits
-from tests.differential.script import CLIENTS, Reattach, Renew, Script, Send, Step
+from tests.differential.zookeeper.compare import PeerTraits
+from tests.differential.zookeeper.script import CLIENTS, AnyStep, Reattach, Renew, Send, ZooKeeperScript
 
 PATHS = ("~", "~/a", "~/b", "~/a/x", "~/a/y", "~/b/x", "~/a/x/k", "~/é", "~/a/0000000000")
 NEW_PATHS = ("~/a", "~/b", "~/a/x", "~/a/y", "~/b/x", "~/a/x/k", "~/é")
@@ -82,7 +82,7 @@ class Generator:
 
     # --- the script
 
-    def script(self) -> Script:
+    def script(self) -> ZooKeeperScript:
         dice = self._random
         kinds = list(self._kinds())
         weights = [weight * dice.choice((0, 1, 1, 3, 8)) for weight, _ in kinds]
@@ -90,13 +90,13 @@ class Generator:
             weights = [weight for weight, _ in kinds]
         access_lists = dice.random() < 0.4
         self._plain = not access_lists
-        steps: list[Step] = []
+        steps: list[AnyStep] = []
         for _ in range(dice.randrange(6, 22)):
             self._client = dice.randrange(CLIENTS)
             steps += self._turn([draw for _, draw in kinds], weights)
-        return Script(self._seed, tuple(steps))
+        return ZooKeeperScript(self._seed, tuple(steps))
 
-    def _turn(self, draws: list[Draw], weights: list[int]) -> list[Step]:
+    def _turn(self, draws: list[Draw], weights: list[int]) -> list[AnyStep]:
         dice, client = self._random, self._client
         chance = dice.random()
         if chance < 0.04:
@@ -117,9 +117,9 @@ class Generator:
     def _some_request(self, draws: list[Draw], weights: list[int]) -> AnyRequest:
         return self._random.choices(draws, weights)[0]()
 
-    def _reconnect(self) -> list[Step]:
+    def _reconnect(self) -> list[AnyStep]:
         dice, client = self._random, self._client
-        steps: list[Step] = [Reattach(client, overlapping=dice.random() < 0.3)]
+        steps: list[AnyStep] = [Reattach(client, overlapping=dice.random() < 0.3)]
         if dice.random() < 0.1:
             steps.insert(0, Reattach(client, wrong_password=True))
         if dice.random() < 0.8:
@@ -128,13 +128,13 @@ class Generator:
             steps.append(Send(client, (self._set_watches(),)))
         return steps
 
-    def _after_the_end(self) -> list[Step]:
-        steps: list[Step] = [Renew(self._client)]
+    def _after_the_end(self) -> list[AnyStep]:
+        steps: list[AnyStep] = [Renew(self._client)]
         if self._random.random() < 0.3:
             steps.insert(0, Reattach(self._client))
         return steps
 
-    def _after_closing(self) -> list[Step]:
+    def _after_closing(self) -> list[AnyStep]:
         if self._random.random() < 0.2:
             return [Renew(self._client)]
         return [Reattach(self._client)]

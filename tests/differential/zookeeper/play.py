@@ -15,14 +15,14 @@ from tests.acceptance.fields import Field, Nature, event_fields
 from tests.acceptance.jute import Reader, Undecodable
 from tests.acceptance.raw_client import NOTIFICATION, PING, Closed, RawClient, Reply, Silent
 from tests.acceptance.requests import AnyRequest, CloseSession, Ping
-from tests.differential.script import (
+from tests.differential.zookeeper.script import (
     CLIENTS,
     MAKE_ROOT,
+    AnyStep,
     Reattach,
     Renew,
-    Script,
     Send,
-    Step,
+    ZooKeeperScript,
     describe_request,
 )
 
@@ -100,7 +100,7 @@ class Player:
 
     # --- one step
 
-    def begin(self, step: Step) -> None:
+    def begin(self, step: AnyStep) -> None:
         self._number += 1
         seat = self.seats[step.client]
         if isinstance(step, Send):
@@ -122,7 +122,7 @@ class Player:
         xid = seat.connection.next_xid() if request.xid is None else request.xid
         return RawClient.request(xid, request.code, request.body(self.root, seat.last_zxid))
 
-    def finish(self, step: Step) -> None:
+    def finish(self, step: AnyStep) -> None:
         if isinstance(step, Send):
             self._finish_send(step)
         elif isinstance(step, Reattach):
@@ -283,7 +283,7 @@ class Player:
             seat.connection = None
 
 
-def play_on_both(left: Player, right: Player, script: Script, root: str) -> None:
+def play_on_both(left: Player, right: Player, script: ZooKeeperScript, root: str) -> None:
     """Both servers do the same at the same time; afterwards each player's `heard` tells."""
     for player in (left, right):
         player.open(root)

@@ -1,0 +1,1 @@
+"""Mirrors `agreed.torture.users`."""
