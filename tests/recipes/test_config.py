@@ -1,0 +1,121 @@
+"""The newest state is at hand, a bad one does not replace a good one, and an absence is caught up with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from agreed.backends.contract import Put
+from agreed.client.errors import ConnectionLost
+from agreed.recipes.cell import Cell, Versioned
+from agreed.recipes.config import Config
+from agreed.recipes.errors import CodecError
+from agreed.recipes.sessions import Sessions
+from tests.recipes.conftest import Clients
+from tests.recipes.stage import Stage
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+def test_the_newest_state_is_at_hand_and_the_default_where_there_is_none(clients: Clients) -> None:
+    async def story() -> None:
+        async with clients() as one, clients() as two:
+            cell = Cell(one, "app", int)
+            async with Config(two, "app", int, default=7) as config:
+                assert (config.value, config.version) == (7, 0)
+                heard: list[Versioned[int]] = []
+
+                def fail(state: Versioned[int]) -> None:
+                    raise ValueError("somebody else's mistake stops nobody")
+
+                config.on_change(fail)
+                off = config.on_change(heard.append)
+                made = await cell.set(1)
+                await until(lambda: config.value == 1)
+                assert config.version == made.version
+                off()
+                await cell.delete()
+                await until(lambda: config.value == 7)
+                assert heard == [made]
+            made = await cell.set(2)
+            assert config.value == 7, "it is followed no longer"
+            async with config:
+                assert (config.value, config.version) == (2, made.version)
+
+    clients.play(story)
+
+
+def test_whoever_waits_for_newer_states_gets_them_until_the_end(clients: Clients) -> None:
+    async def story() -> None:
+        async with clients() as one:
+            cell, seen = Cell(one, "app", int), list[int]()
+            async with Config(one, "app", int, default=0) as config:
+
+                async def look() -> None:
+                    async for state in config.states():
+                        seen.append(state.value)
+
+                looking = asyncio.create_task(look())
+                await until(lambda: seen == [0])
+                await cell.set(1)
+                await until(lambda: seen == [0, 1])
+            await looking
+            assert seen == [0, 1]
+
+    clients.play(story)
+
+
+def test_what_cannot_be_read_does_not_replace_what_could(clients: Clients) -> None:
+    async def story() -> None:
+        async with clients() as one:
+            cell = Cell(one, "app", int)
+            await cell.set(1)
+            async with Config(one, "app", int, default=0) as config:
+                await one.backend.commit([], [Put("app", b"many")])
+                await until(lambda: config.error is not None)
+                assert isinstance(config.error, CodecError)
+                assert config.value == 1
+                await cell.set(2)
+                await until(lambda: config.value == 2)
+                assert config.error is None
+            await one.backend.commit([], [Put("app", b"many")])
+            with pytest.raises(CodecError):
+                await config.__aenter__()
+
+    clients.play(story)
+
+
+def test_after_a_time_without_the_service_it_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        monkeypatch.setattr("agreed.recipes.config.AGAIN_AFTER_S", 0.01)
+        stage = Stage()
+        sessions = Sessions(stage.client(), 10.0)
+        gone = True
+
+        async def fail(question: str) -> None:
+            await asyncio.sleep(0)
+            if gone and question == "get":
+                raise ConnectionLost("the test wants it so", maybe=False)
+
+        cell = Cell(sessions, "app", int)
+        await cell.set(1)
+        async with Config(sessions, "app", int, default=0) as config:
+            stage.before = fail
+            await sessions.backend.commit([], [Put("app", b"2")])
+            await until(lambda: isinstance(config.error, ConnectionLost))
+            assert config.value == 1
+            gone = False
+            await until(lambda: config.value == 2)
+            assert config.error is None
+        assert stage.watching == []
+        gone = True
+        with pytest.raises(ConnectionLost):
+            await config.__aenter__()
+        assert stage.watching == []
+
+    asyncio.run(asyncio.wait_for(story(), 20))
