@@ -1,0 +1,1 @@
+"""Each integration with its framework."""
