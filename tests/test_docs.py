@@ -4,8 +4,10 @@ Python is run against a cluster of three; configuration is loaded; commands are 
 otherwise read by the command line itself, so that a flag that does not exist fails here and not with a
 reader.  Paths, tests, knobs and variables that are named have to exist.
 """
+
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import re
@@ -19,9 +21,20 @@ from typing import NamedTuple
 import click
 import pytest
 
+from agreed.backends import errors as backend_errors
+from agreed.backends.etcd import ETCD
+from agreed.backends.zookeeper import backend as zookeeper
 from agreed.cli.main import agreed
 from agreed.cli.playground import Playground
-from agreed.node.config import Config, load
+from agreed.client import errors as client_errors
+from agreed.coordination.client import Client
+from agreed.errors import AgreedError
+from agreed.node.config import Config
+from agreed.node.loading import OF_CLIENTS, load
+from agreed.recipes import errors as recipe_errors
+from tests.acceptance.etcd import python_etcd3
+from tests.acceptance.etcd.ensemble import NO_ETCD, packaged
+from tests.peers import WHY_MISSING
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -62,10 +75,35 @@ def commands() -> list[tuple[Block, str]]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
-    with Playground(tmp_path_factory.mktemp("documented")) as playground:
+    with Playground(tmp_path_factory.mktemp("documented"), etcd=True) as playground:
         playground.start_all()
         playground.wait_until_serving(60)
         yield playground
+
+
+POSTGRESQL = "127.0.0.1:5432"
+"""Where the pages have their databases `orders` and `billing`."""
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    """The address of a real one, with what the pages have in it."""
+    if reason := WHY_MISSING["postgresql"]():
+        pytest.skip(reason)
+    import psycopg
+
+    from tests.transactions.postgresql import PostgreSQL
+
+    with PostgreSQL(in_memory=True) as server:
+        for database, statement in (
+            ("postgres", "CREATE DATABASE orders"),
+            ("postgres", "CREATE DATABASE billing"),
+            ("orders", "CREATE TABLE stock AS SELECT 'chair' AS item, 9 AS n"),
+            ("billing", "CREATE TABLE invoice (customer text, price int)"),
+        ):
+            with psycopg.connect(server.dsn_of(database), autocommit=True) as connection:
+                connection.execute(statement)
+        yield f"127.0.0.1:{server.port}"
 
 
 def with_real_addresses(text: str, cluster: Playground) -> str:
@@ -73,6 +111,9 @@ def with_real_addresses(text: str, cluster: Playground) -> str:
     for number, place in enumerate(cluster.places.values()):
         text = text.replace(f"127.0.0.1:{2181 + number}", place.client_address)
         text = text.replace(f"127.0.0.1:{7421 + number}", place.peer_address)
+        assert place.etcd_address is not None
+        text = text.replace(f"127.0.0.1:{2379 + number}", place.etcd_address)
+        text = text.replace(f"port={2379 + number}", f"port={place.etcd_address.rpartition(':')[2]}")
     return text
 
 
@@ -86,10 +127,26 @@ def test_a_block_says_what_it_is() -> None:
             assert match[1] in known, f"{page.name}: nothing here runs {match[1]}"
 
 
+def beside_python_etcd3(text: str) -> tuple[str, str]:
+    """Its interpreter and the program: it wants a protobuf of its own, so it has an environment of its own;
+    what is here is put behind that."""
+    first, behind = [str(python_etcd3.install())], [str(ROOT / "src"), *sys.path]
+    paths = f"import sys; sys.path[:0] = {first!r}; sys.path += {behind!r}"
+    return str(python_etcd3.PLACE / "venv" / "bin" / "python"), f"{paths}\n{text}"
+
+
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
-def test_python_runs(block: Block, cluster: Playground, tmp_path: Path) -> None:
+def test_python_runs(
+    block: Block, cluster: Playground, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    text = with_real_addresses(block.text, cluster)
+    if POSTGRESQL in text:
+        text = text.replace(POSTGRESQL, request.getfixturevalue("postgresql"))
+    interpreter = sys.executable
+    if "import etcd3" in text:
+        interpreter, text = beside_python_etcd3(text)
     ended = subprocess.run(
-        [sys.executable, "-c", with_real_addresses(block.text, cluster)],
+        [interpreter, "-c", text],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -116,7 +173,7 @@ def reads_well(arguments: list[str]) -> None:
         if not isinstance(command, click.Group):
             context = command.make_context(name, list(arguments), parent=context)
     if command.name == "serve":
-        flags = {key: value for key, value in context.params.items() if key != "file"}
+        flags = {key: value for key, value in context.params.items() if key not in ("file", "fake", "port")}
         load(flags, {})
 
 
@@ -124,7 +181,9 @@ def reads_well(arguments: list[str]) -> None:
 def test_a_command_is_what_it_says(block: Block, command: str, cluster: Playground) -> None:
     words = shlex.split(with_real_addresses(command, cluster))
     program = Path(words[0]).name
-    if program == "make":
+    if program == "pip":
+        assert words[1:] == ["install", "."], "nothing else is known to be there"
+    elif program == "make":
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert set(words[1:]) <= set(targets)
     elif program == "agreed":
@@ -138,6 +197,13 @@ def test_a_command_is_what_it_says(block: Block, command: str, cluster: Playgrou
                 check=False,
             )
             assert ended.returncode == 0, ended.stdout + ended.stderr
+    elif program == "etcdctl":
+        if (programs := packaged()) is None or programs.etcdctl is None:
+            pytest.skip(NO_ETCD)
+        ended = subprocess.run(
+            [programs.etcdctl, *words[1:]], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
     else:
         raise AssertionError(f"nothing here knows what {program} does")
 
@@ -178,13 +244,29 @@ def test_a_flag_that_is_named_is_there(page: str, flag: str) -> None:
 @pytest.mark.parametrize(("page", "variable"), [each for each in spans() if each[1].startswith("AGREED_")])
 def test_a_variable_that_is_named_is_there(page: str, variable: str) -> None:
     name = variable.split("=")[0].removeprefix("AGREED_").lower()
-    assert name in Config.__dataclass_fields__ or name in ("config", "*"), page
+    known = name in Config.__dataclass_fields__ or name in ("config", "*")
+    assert known or variable.split("=")[0] in OF_CLIENTS, page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The names by which headings are linked to, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_into_a_page_leads_to_a_heading(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            there = page.parent / target if target else page
+            assert anchor in anchors(there), f"{page.name}: {target}#{anchor}"
 
 
 def test_the_table_of_knobs_is_the_present_one() -> None:
@@ -210,3 +292,95 @@ def test_help_of_make_names_every_target() -> None:
 def test_what_is_run_before_a_change_is_taken_in_is_executable() -> None:
     for script in (ROOT / ".ci" / "run", ROOT / "tools" / "peers.sh"):
         assert os.access(script, os.X_OK), f"{script.name} is not executable"
+
+
+# --- tables that stand for something in the code ----------------------------------------------------------
+
+
+FAMILIES = ("AgreedError", "ClientError", "Refused", "Unanswered")
+"""Nobody raises these; their members are."""
+
+
+def errors_of_the_client() -> list[str]:
+    modules = (recipe_errors, client_errors, backend_errors)
+    classes = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    return sorted({each.__name__ for each in classes if issubclass(each, AgreedError)} - {*FAMILIES})
+
+
+@pytest.mark.parametrize("error", errors_of_the_client())
+def test_every_error_has_its_cause_and_its_remedy(error: str) -> None:
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\|.*`{error}`.*\|.+\|.+\|$", page, re.MULTILINE), error
+
+
+OUR_OWN_BUSINESS = {
+    "AtomicCommitError": "a family",
+    "BroadcastError": "a family",
+    "Compacted": "an answer of etcd, which a recipe turns into a gap",
+    "CallFailed": "an answer of etcd, which a backend turns into one of ours",
+    "CopyFailed": "said by `agreed copy`",
+    "CannotHold": "said by `agreed copy`",
+    "NoCluster": "said by `agreed simulate`",
+    "WardenGone": "said by `agreed lock`",
+    "NotAsked": "of the clients that torture",
+    "ConnectionFault": "of HTTP/2, where it becomes a GOAWAY",
+    "TooManyWatches": "of a server, where it becomes an answer",
+}
+"""Errors that no user's program meets, and what becomes of them."""
+
+
+def errors_by_name() -> dict[str, Path]:
+    """All that are `AgreedError`s by their source, also of modules whose frameworks are not installed."""
+    known: dict[str, Path] = {"AgreedError": Path()}
+    classes = [
+        (node.name, {ast.unparse(base).rpartition(".")[2] for base in node.bases}, file)
+        for file in sorted((ROOT / "src").rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    before = 0
+    while before != len(known):
+        before = len(known)
+        known |= {name: file for name, bases, file in classes if name not in known and bases & known.keys()}
+    return known
+
+
+def test_no_error_is_left_out() -> None:
+    rows = "\n".join(
+        (ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("client.md", "errors.md")
+    )
+    found = errors_by_name()
+    assert OUR_OWN_BUSINESS.keys() <= found.keys(), "some of these are gone"
+    untold = {
+        f"{name} ({file.relative_to(ROOT)})"
+        for name, file in found.items()
+        if name not in OUR_OWN_BUSINESS and name not in FAMILIES
+        if not re.search(rf"^\|.*`{name}`.*\|.+\|.+\|$", rows, re.MULTILINE)
+    }
+    assert not untold, "docs/errors.md tells their cause and what to do"
+
+
+NO_RECIPES = ("capabilities", "close", "transaction", "transactional")
+
+
+@pytest.mark.parametrize("name", [each for each in vars(Client) if each[0] != "_" and each not in NO_RECIPES])
+def test_every_recipe_is_among_those_to_choose_from(name: str) -> None:
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\|[^|]*\|[^|]*`client\.{name}\b.*\|.+\|$", page, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value_bytes", "changes"),
+    [
+        ("etcd", ETCD.value_bytes, ETCD.changes),
+        *(
+            (each, zookeeper.VALUE_BYTES, zookeeper.CHANGES)
+            for each in ("agreed", "zk", "memory", "file", "node")
+        ),
+    ],
+)
+def test_what_a_service_takes_is_what_the_table_says(scheme: str, value_bytes: int, changes: int) -> None:
+    page = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{scheme}://.*\| ([\d,]+) \| (\d+) \|$", page, re.MULTILINE)
+    assert row is not None
+    assert row.groups() == (f"{value_bytes:,}", str(changes))

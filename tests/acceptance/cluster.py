@@ -6,6 +6,9 @@ be killed, ended, frozen and started again; what a node wrote to its output is k
 shown when something fails. Only processes that were started here are ever signalled, and all of them are
 gone after `stop`.
 
+The nodes of ours agree by the protocol that the variable AGREED_CONSENSUS names, else by Raft: so everything
+here is run on another one with `AGREED_CONSENSUS=vr python -m pytest tests/acceptance`.
+
 `Cluster` runs `agreed serve`; `ZooKeeperEnsemble` is the peer that our answers are compared with.  The peer
 is the one that `agreed.torture.systems.zookeeper` finds.
 """
@@ -24,11 +27,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
+from agreed.consensus import protocols
 from agreed.torture.processes import LOOPBACK, NotServing, ServerProcess, free_ports, last_lines
 from agreed.torture.systems.zookeeper import NOT_INSTALLED as NO_ZOOKEEPER
 from agreed.torture.systems.zookeeper import class_path as zookeeper_classpath
 
 __all__ = ["NO_ZOOKEEPER", "Cluster", "Node", "NotServing", "ZooKeeperEnsemble", "zookeeper_classpath"]
+
+CONSENSUS = os.environ.get("AGREED_CONSENSUS", protocols.RAFT)
+
+changes_members = pytest.mark.skipif(
+    CONSENSUS != protocols.RAFT, reason="the members of a cluster can be changed with Raft only"
+)
 
 SUPER_DIGEST = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
 """What makes `digest super:test` a super user."""
@@ -66,7 +78,8 @@ class Node:
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self.directory = directory
-        self.client_port, self.peer_port, self.election_port, self.secure_port = free_ports(4)
+        ports = free_ports(5)
+        self.client_port, self.peer_port, self.election_port, self.secure_port, self.etcd_port = ports
         self.data_directory = directory / "data"
         self.log_file = directory / "output.log"
         self.command: list[str] = []
@@ -142,6 +155,7 @@ class Ensemble:
     cluster:`."""
 
     description = "ensemble"
+    node_type: type[Node] = Node
 
     def __init__(
         self, size: int = 3, *, keep_directory: Path | None = None, in_memory: bool = False
@@ -151,7 +165,7 @@ class Ensemble:
         parent = "/dev/shm" if in_memory and os.access("/dev/shm", os.W_OK) else None
         self.directory = keep_directory or Path(tempfile.mkdtemp(prefix="ensemble-", dir=parent))
         names = [self.node_name(number) for number in range(1, size + 1)]
-        self.nodes = [Node(name, self.directory / name) for name in names]
+        self.nodes = [self.node_type(name, self.directory / name) for name in names]
         for node in self.nodes:
             node.directory.mkdir(parents=True, exist_ok=True)
 
@@ -242,7 +256,7 @@ class Ensemble:
 
 
 class Cluster(Ensemble):
-    """`size` nodes of ours.  `options` are added to every command line."""
+    """`size` nodes of ours.  `options` are added to every command line; `consensus`: what they speak."""
 
     description = "cluster"
 
@@ -254,10 +268,11 @@ class Cluster(Ensemble):
         keep_directory: Path | None = None,
         in_memory: bool = False,
         command: Sequence[str] = (sys.executable, "-m", "agreed", "serve"),
+        consensus: str = CONSENSUS,
     ) -> None:
         super().__init__(size, keep_directory=keep_directory, in_memory=in_memory)
         self._command = list(command)
-        self._options = list(options)
+        self._options = ["--consensus", consensus, *options]
 
     def peers(self) -> str:
         return ",".join(f"{node.name}={LOOPBACK}:{node.peer_port}" for node in self.nodes)

@@ -2,7 +2,7 @@
 
 Two servers never agree on transaction ids, clock times and session ids; they must agree on everything else,
 and on the order of the transaction ids.  So each field carries its `Nature`, and
-`tests/differential/compare.py` renames accordingly.
+`tests/differential/zookeeper/compare.py` renames accordingly.
 """
 from __future__ import annotations
 

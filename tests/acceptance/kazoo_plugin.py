@@ -5,7 +5,8 @@ three nodes, stops and restarts them, and throws their data away.  Only the comm
 first word is `java` is started as `python -m agreed serve`, with flags that say what the configuration file
 says.  No file of kazoo is edited and no test is touched.
 
-The variable KAZOO_SUITE_LOGS names a directory for what the servers say.
+The variable KAZOO_SUITE_LOGS names a directory for what the servers say; AGREED_CONSENSUS names the protocol
+by which they agree (`cluster.py`).
 """
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ import jks  # type: ignore[import-untyped]
 from kazoo.testing import common
 
 from agreed.torture.processes import end_with_parent
+from tests.acceptance.cluster import CONSENSUS
 
 LOOPBACK = "127.0.0.1"
 STORE_PASSWORD = "apassword"
@@ -85,6 +87,7 @@ def our_command(arguments: list[str]) -> list[str]:
         *("--peers", peers_in(configuration, client_ports_in(configuration, name))),
         *("--zookeeper", f"{LOOPBACK}:{configuration['clientPort']}"),
         *("--zookeeper-tls", f"{LOOPBACK}:{configuration['secureClientPort']}"),
+        *("--consensus", CONSENSUS),
         *("--tls-certificate", str(certificate), "--tls-key", str(key), "--tls-ca", str(authority)),
     ]
     digest = property_of(arguments, "zookeeper.DigestAuthenticationProvider.superDigest")

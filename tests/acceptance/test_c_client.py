@@ -159,23 +159,6 @@ def victim(role: str, ensemble: Ensemble) -> Node:
     return leader if role == "leader" else next(node for node in ensemble.nodes if node is not leader)
 
 
-@pytest.fixture
-def other(cluster: Ensemble) -> Iterator[Callable[[Node], KazooClient]]:
-    """Another client, at a node that lives."""
-    clients: list[KazooClient] = []
-
-    def connected(node: Node) -> KazooClient:
-        client = KazooClient(node.address)
-        client.start(20)
-        clients.append(client)
-        return client
-
-    yield connected
-    for client in clients:
-        client.stop()
-        client.close()
-
-
 @pytest.mark.parametrize("role", ["follower", "leader"])
 def test_its_session_goes_on_at_another_node(
     role: str, program: str, cluster: Ensemble, other: Callable[[Node], KazooClient]

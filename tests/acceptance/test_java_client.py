@@ -131,23 +131,6 @@ def peer() -> Iterator[Ensemble]:
         yield ensemble
 
 
-@pytest.fixture
-def other(cluster: Ensemble) -> Iterator[Callable[[Node], KazooClient]]:
-    """Another client, at a node that lives."""
-    clients: list[KazooClient] = []
-
-    def connected(node: Node) -> KazooClient:
-        client = KazooClient(node.address)
-        client.start(20)
-        clients.append(client)
-        return client
-
-    yield connected
-    for client in clients:
-        client.stop()
-        client.close()
-
-
 def hold(program: list[str], ensemble: Ensemble) -> list[tuple[str, list[str]]]:
     with ToldClient(program) as client:
         assert client.ask(f"connect {ensemble.hosts} 10000") == ["connected"]

@@ -1,28 +1,40 @@
-"""kazoo cannot tell our cluster from a ZooKeeper: its own 493 tests pass, save those nobody can run here."""
+"""kazoo cannot tell our cluster from a ZooKeeper: its own 493 tests pass, save those nobody can run here.
+
+A test that fails is run once more by itself (`kazoo_suite.py` tells why); the line that is printed names it.
+With another protocol than Raft (`cluster.py`) one more cannot: it adds a member.
+"""
 from __future__ import annotations
 
 import shutil
 
 import pytest
 
+from agreed.consensus import protocols
+from tests.acceptance.cluster import CONSENSUS
 from tests.acceptance.kazoo_suite import MODULES, run_suite, share_out
+from tests.meanwhile import Meanwhile
 
 EXPECTED_SKIPS = {
     "TestSASLGSSAPIAuthentication.test_connect_gssapi_auth": "needs a Kerberos server",
     "TestSASLGSSAPIAuthentication.test_invalid_gssapi_auth": "needs a Kerberos server",
     "TestBuildEnvironment.test_zookeeper_version": "only where the variable CI is set",
 }
-EXPECTED_PASSES = 490
+EXPECTED_FAILURES = set() if CONSENSUS == protocols.RAFT else {"TestReconfig.test_add_remove_observer"}
+EXPECTED_PASSES = 490 - len(EXPECTED_FAILURES)
+
+
+SUITE = Meanwhile(run_suite)
 
 
 @pytest.mark.kazoo_suite
+@pytest.mark.meanwhile
 @pytest.mark.timeout(1800)
 def test_kazoos_own_suite_passes_against_three_nodes(capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = run_suite()
+    outcome = SUITE.outcome()
     with capsys.disabled():
-        print(f"\nkazoo's own suite: {outcome}")
+        print(f"\nkazoo's own suite on {CONSENSUS}: {outcome}")
     failures = "\n".join(f"FAILED {name}\n{reason}" for name, reason in outcome.failed.items())
-    assert not outcome.failed, f"{outcome}; logs in {outcome.logs}\n{failures}"
+    assert set(outcome.failed) == EXPECTED_FAILURES, f"{outcome}; logs in {outcome.logs}\n{failures}"
     assert set(outcome.skipped) == set(EXPECTED_SKIPS), outcome.skipped
     assert len(outcome.passed) == EXPECTED_PASSES
     if outcome.logs is not None:

@@ -5,12 +5,15 @@ ZooKeeper 3.9 is installed, it is asked again, so that the questions and the rec
 """
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from agreed.consensus import protocols
 from tests.acceptance.cluster import (
+    CONSENSUS,
     JAAS_TEXT,
     NO_ZOOKEEPER,
     SUPER_DIGEST,
@@ -71,13 +74,26 @@ def options(tmp_path: Path) -> list[str]:
     return ["--super-digest", SUPER_DIGEST, "--jaas", str(jaas)]
 
 
-@pytest.mark.parametrize(("nodes", "role"), [(1, "leader"), (3, "leader"), (3, "follower")])
-def test_our_answers_are_the_recorded_ones(nodes: int, role: str, options: list[str]) -> None:
-    with Cluster(nodes, options=options) as cluster:
+def answers_of(nodes: int, role: str, options: list[str], consensus: str) -> list[str]:
+    with Cluster(nodes, options=options, consensus=consensus) as cluster:
         leader = cluster.wait_for_leader()
         followers = [node for node in cluster.nodes if node is not leader]
         asked = leader if role == "leader" else followers[0]
-        assert ask_everything(asked.client_port) == expected_of_us()
+        return ask_everything(asked.client_port)
+
+
+@pytest.mark.parametrize(("nodes", "role"), [(1, "leader"), (3, "leader"), (3, "follower")])
+def test_our_answers_are_the_recorded_ones(nodes: int, role: str, options: list[str]) -> None:
+    assert answers_of(nodes, role, options, CONSENSUS) == expected_of_us()
+
+
+def test_the_answers_are_the_same_whatever_the_nodes_agree_by(options: list[str]) -> None:
+    """All at once: most of an interview is waiting."""
+    others = [name for name in protocols.NAMES if name != CONSENSUS]
+    with ThreadPoolExecutor(len(others)) as pool:
+        interviews = {name: pool.submit(answers_of, 3, "follower", options, name) for name in others}
+        for name, interview in interviews.items():
+            assert interview.result() == expected_of_us(), name
 
 
 def test_the_record_is_what_a_real_server_answers() -> None:

@@ -21,6 +21,7 @@ from tests.acceptance.cluster import (
     Ensemble,
     Node,
     ZooKeeperEnsemble,
+    changes_members,
     version_of,
     wait_until,
 )
@@ -523,7 +524,9 @@ def test_it_does_one_thing_and_goes(cluster: Ensemble, peer: Ensemble, tmp_path:
         assert outcomes[0] == outcomes[1], arguments
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "script", [pytest.param(name, marks=[changes_members] if name == "members" else []) for name in SCRIPTS]
+)
 def test_it_has_the_same_conversation_with_us(
     script: str, cluster: Ensemble, peer: Ensemble, tmp_path: Path
 ) -> None:
@@ -531,12 +534,21 @@ def test_it_has_the_same_conversation_with_us(
     theirs = hold(SCRIPTS[script], peer, tmp_path)
     ours = hold(SCRIPTS[script], cluster, tmp_path)
     expected = expected_of_us(script, theirs, version)
+    if any(
+        "Not connected" in set(answer.lines) - set(wanted.lines)
+        for answer, wanted in zip(ours.answers, expected.answers, strict=True)
+    ):
+        # The shell gives up a command where its connection does not stand at that very moment, as after a
+        # pause of a slow machine.  That says nothing of us, if it does not come again.
+        with Cluster(3, options=["--super-digest", SUPER_DIGEST]) as fresh:
+            ours = hold(SCRIPTS[script], fresh, tmp_path)
     for answer, wanted in zip(ours.answers, expected.answers, strict=True):
         assert answer == wanted
     assert ours.node_events == expected.node_events
     assert ours.session_events == expected.session_events
 
 
+@changes_members
 def test_a_removed_node_comes_back_as_a_new_one(tmp_path: Path) -> None:
     """Its directory is given up, it is started to join, and `reconfig` takes it in under its old number."""
     with Cluster(3, options=["--super-digest", SUPER_DIGEST]) as cluster:

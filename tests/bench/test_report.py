@@ -32,7 +32,7 @@ def test_a_page_without_the_markers_is_left_alone(tmp_path: Path) -> None:
     assert page.read_text() == "prose\n"
 
 
-@pytest.mark.parametrize("name", ["comparison", "million", "profile"])
+@pytest.mark.parametrize("name", ["atomic", "comparison", "million", "profile", "protocols"])
 def test_the_page_has_a_place_for_each_run(name: str) -> None:
     text = PAGE.read_text()
     assert text.count(f"<!-- generated: {name} -->") == text.count(f"<!-- end: {name} -->") == 1

@@ -1,4 +1,5 @@
 """An operator's day with a real cluster: look, hand over, grow, shrink, and replace a lost disk."""
+
 from __future__ import annotations
 
 import json
@@ -7,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from agreed.cli.exits import NO_ANSWER, REFUSED
 from agreed.cli.playground import Playground
 from agreed.cli.status import Row, survey
+from tests.node.running import leading, wait_until
 
 DEADLINE_S = 40.0
 
@@ -33,13 +34,6 @@ def run(cluster: Playground, *arguments: str) -> subprocess.CompletedProcess[str
 
 def rows(cluster: Playground) -> dict[str, Row]:
     return {row.name: row for row in survey(cluster.peer_addresses, 2)}
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"still not: {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +61,7 @@ def test_status_for_programs(cluster: Playground) -> None:
 
 
 def test_leadership_is_handed_to_whom_it_was_asked_for(cluster: Playground) -> None:
-    target = next(name for name in cluster.places if name != cluster.leader())
+    target = next(name for name in cluster.places if name != leading(cluster))
     told = run(cluster, "transfer-leader", target)
     assert told.returncode == 0, told.stderr
     wait_until(lambda: cluster.leader() == target, f"{target} leads")
@@ -99,7 +93,7 @@ def test_a_cluster_grows_and_shrinks(cluster: Playground) -> None:
 
 
 def test_a_lost_disk_is_told_and_replaced(cluster: Playground) -> None:
-    name = next(name for name in cluster.places if name != cluster.leader())
+    name = next(name for name in cluster.places if name != leading(cluster))
     cluster.kill(name)
     shutil.rmtree(cluster.places[name].data)
     cluster.start(name, join=True)
@@ -110,7 +104,7 @@ def test_a_lost_disk_is_told_and_replaced(cluster: Playground) -> None:
 
 
 def test_a_node_ends_well_when_it_is_told_to(cluster: Playground) -> None:
-    name = next(name for name in cluster.places if name != cluster.leader())
+    name = next(name for name in cluster.places if name != leading(cluster))
     cluster.processes[name].terminate()
     assert cluster.processes[name].wait(20) == 0, cluster.log_of(name).read_text()[-2000:]
     cluster.start(name)

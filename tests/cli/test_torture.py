@@ -1,4 +1,5 @@
 """What `agreed torture` makes of its command line; what it does is told in tests/torture."""
+
 from __future__ import annotations
 
 import sys
@@ -8,9 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from agreed.cli import main, torture
+from agreed.cli import main, torture, torture_recipes
 from agreed.cli.exits import MISUSED, NO_ANSWER, REFUSED
 from agreed.torture.run import Plan, Report
+from agreed.torture.users.run import Report as UsersReport
 
 
 class Ended(NamedTuple):
@@ -53,8 +55,14 @@ def test_it_is_one_of_the_commands() -> None:
         (["--network", "cables"], "'cables' is not one of"),
         (["--html"], "--html: needs --out"),
         (["--server", "x", "--against", "etcd"], "--server: replaces `agreed serve`"),
+        (["--consensus", "vr", "--against", "etcd"], "--consensus: is told to nodes of ours"),
+        (["--consensus", "gossip"], "'gossip' is not one of"),
         (["--against", "etcd", "--workload", "queue"], "etcd can do none of these"),
         (["--minutes", "0"], "0.0 is not in the range"),
+        (["--recipes", "chess"], "'chess' is none of lock"),
+        (["--recipes", "lock", "--workload", "set"], "--recipes: does not go together with --workload"),
+        (["--recipes", "lock", "--html"], "--html: needs --out"),
+        (["--against", "file"], "--against file: there are no nodes there"),
     ],
 )
 def test_a_mistake_is_told_and_nothing_is_started(
@@ -79,6 +87,24 @@ def test_each_round_has_the_next_seed_and_all_are_told_together(
     code, said = command_line.torture("--rounds", "3", "--minutes", "2", "--seed", "7", "--out", str(out))
     assert played == [(seed, out / str(seed)) for seed in (7, 8, 9)]
     assert "3 runs, 6.0 minutes of work" in said
+    assert code == REFUSED
+
+
+def test_recipes_are_tortured_on_what_was_asked_for(
+    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    played: list[torture_recipes.Users] = []
+
+    def play(asked: torture_recipes.Users, seed: int) -> UsersReport:
+        played.append(asked._replace(seed=seed))
+        return UsersReport(asked.against, asked.recipes, seconds=asked.seconds, problems=["u1.1 stayed"])
+
+    monkeypatch.setattr(torture_recipes, "_one", play)
+    words = ("--recipes", "lock,queue", "--against", "node", "--users", "5", "--minutes", "2", "--seed", "7")
+    code, said = command_line.torture(*words, "--rounds", "2")
+    asked = torture_recipes.Users(("lock", "queue"), "node", 3, 5, 120.0, 2, 7, None, None)
+    assert played == [asked, asked._replace(seed=8)]
+    assert "4.0 minutes of work in all" in said
     assert code == REFUSED
 
 

@@ -13,9 +13,10 @@ import msgspec
 from agreed.check import linearizable, read
 from agreed.check.causal import Kind, causal
 from agreed.check.convergence import set_full
+from agreed.check.grants import grants, together
 from agreed.check.history import History, history
 from agreed.check.models import MODELS, AnyModel, Keyed
-from agreed.check.read import watchlines
+from agreed.check.read import grantlines, watchlines
 from agreed.check.sequential import sequential
 from agreed.check.sessions import session_guarantees
 from agreed.check.transactions import Options, list_append, rw_register
@@ -75,6 +76,10 @@ def _one_shot(text: str, name: str, question: Question) -> tuple[History, Verdic
     return history(()), one_shot(records, written)
 
 
+def _grants(text: str, name: str, question: Question) -> tuple[History, Verdict]:
+    return history(()), together(grants(grantlines.read(text)).values())
+
+
 PROPERTIES: dict[str, Judge] = {
     "linearizable": _of_history(
         lambda recorded, question: linearizable(recorded, question.made_model(), question.budget)
@@ -93,4 +98,5 @@ PROPERTIES: dict[str, Judge] = {
     "set-full": _of_history(lambda recorded, question: set_full(recorded)),
     "watch": _watches,
     "one-shot-watch": _one_shot,
+    "grants": _grants,
 }

@@ -46,8 +46,8 @@ def welcome(cluster: Playground, directory: Path) -> str:
     """What somebody needs to know who has never seen it."""
     first = next(iter(cluster.places.values()))
     places = "\n".join(
-        f"    {place.name}   clients {place.client_address}   peers {place.peer_address}"
-        for place in cluster.places.values()
+        f"    {it.name}   ZooKeeper {it.client_address}   etcd {it.etcd_address}   peers {it.peer_address}"
+        for it in cluster.places.values()
     )
     return f"""
 A cluster of {len(cluster.places)} is running; its data lies in {directory}
@@ -63,6 +63,7 @@ In Python (pip install kazoo):
 
 In another terminal:
 
+    etcdctl --endpoints {cluster.etcd_endpoints} put /greeting hello
     {ourselves()} status --node {first.peer_address}
     echo srvr | nc {first.client_address.replace(":", " ")}
 
@@ -72,9 +73,9 @@ Ctrl-C ends all of them.
 
 def play(directory: Path, flags: Sequence[str]) -> int:
     """Run the cluster until Ctrl-C, or until a node ends by itself; the code to leave with."""
-    ports = pick_ports(range(2181, 2184)), pick_ports(range(7421, 7424))
+    clients, peers, etcd = (pick_ports(range(first, first + 3)) for first in (2181, 7421, 2379))
     with Playground(
-        directory, client_ports=ports[0], peer_ports=ports[1], flags=flags, output="pipe"
+        directory, client_ports=clients, peer_ports=peers, etcd=etcd, flags=flags, output="pipe"
     ) as cluster:
         try:
             cluster.start_all()

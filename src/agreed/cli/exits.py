@@ -6,9 +6,16 @@
     3    no answer: nothing could be reached, or the answer was lost (then the message says so)
     70   a bug of ours, with a traceback
     74   the disk failed: a write or fsync did not succeed, and the node stopped rather than guess
+    75   not obtained: the lock or leadership was not had within `--timeout`; the command did not run
+    76   lost: the lock or leadership was lost while the command ran, which was ended for it
     78   must not be started: the data directory is damaged or another node's, or an address is taken
-    130  interrupted
+    126  the command cannot be run
+    127  the command is not there
+    130  interrupted (128 and its number for other signals)
+
+`agreed lock` and `agreed run` pass on what their command ends with, which may be any of these as well.
 """
+
 from __future__ import annotations
 
 from agreed.errors import (
@@ -22,6 +29,7 @@ from agreed.errors import (
 )
 
 REFUSED, MISUSED, NO_ANSWER, BUG, DISK_FAILED, NOT_STARTED, INTERRUPTED = 1, 2, 3, 70, 74, 78, 130
+NOT_OBTAINED, LOST, NOT_EXECUTABLE, NOT_FOUND = 75, 76, 126, 127
 
 
 def exit_code(error: AgreedError) -> int:
@@ -32,4 +40,28 @@ def exit_code(error: AgreedError) -> int:
         return DISK_FAILED
     if isinstance(error, CorruptData | WrongIdentity):
         return NOT_STARTED
-    return REFUSED if isinstance(error, MembershipRefused | NotLeader) else NO_ANSWER
+    if isinstance(error, MembershipRefused | NotLeader):
+        return REFUSED
+    return _of_a_service(error)
+
+
+def _of_a_service(error: AgreedError) -> int:
+    # Imported here: most commands end without an error, and many never speak to a service.
+    from agreed.backends.errors import TooMuchBelow
+    from agreed.client.errors import AuthenticationFailed, Refused
+    from agreed.recipes.errors import AcquireTimeout, CodecError, Conflict, Differs, Lost
+
+    if isinstance(error, AcquireTimeout):
+        return NOT_OBTAINED
+    if isinstance(error, Lost):
+        return LOST
+    refused = (
+        Refused,
+        AuthenticationFailed,
+        CodecError,
+        Conflict,
+        Differs,
+        NotImplementedError,
+        TooMuchBelow,
+    )
+    return REFUSED if isinstance(error, refused) else NO_ANSWER

@@ -3,6 +3,7 @@
 A command's module is imported when that command is typed, so that `agreed --help` answers at once and a
 server does not carry the tables and colours of `agreed status` in its memory.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -19,10 +20,22 @@ COMMANDS = {
     "status": ("agreed.cli.status", "What the nodes of a cluster say of themselves."),
     "member": ("agreed.cli.member", "Add, promote, remove or replace members."),
     "transfer-leader": ("agreed.cli.transfer", "Hand leadership over, say before maintenance."),
+    "certs": ("agreed.cli.certs", "Make a private certificate authority and certificates."),
+    "lock": ("agreed.cli.lock", "Run a command while a lock is held."),
+    "run": ("agreed.cli.run", "Run a command where it leads, and nowhere else."),
+    "elect": ("agreed.cli.elect", "Who leads, and who waits to."),
+    "kv": ("agreed.cli.kv", "Read and write keys."),
+    "tree": ("agreed.cli.tree", "Print what stands below a name, and what becomes of it."),
+    "queue": ("agreed.cli.queue", "Put jobs, and run a command for each."),
+    "watch": ("agreed.cli.watch", "Tell what becomes of a key."),
+    "copy": ("agreed.cli.copy", "Copy an etcd or a ZooKeeper into a cluster, or back."),
+    "snapshot": ("agreed.cli.snapshot", "Save, verify and restore what a cluster holds."),
     "simulate": ("agreed.cli.simulate", "Break whole clusters in simulation, each from its seed."),
+    "consensus": ("agreed.cli.consensus", "Compare the protocols by which a cluster can agree."),
     "explore": ("agreed.cli.explore", "Play all that can happen to a small cluster of Raft."),
     "check": ("agreed.cli.check", "Judge a history: could what clients saw have happened?"),
     "torture": ("agreed.cli.torture", "Break real clusters, and judge what clients saw."),
+    "atomic": ("agreed.cli.atomic", "Look at, resolve and recover transactions over databases."),
     "disk": ("agreed.cli.disk", "Look into a data directory."),
     "version": ("agreed.cli.version", "Print the version."),
 }
@@ -51,7 +64,7 @@ class CommandTable(click.Group):
 def agreed() -> None:
     """Consensus and coordination: a small, durable, watchable store kept by several nodes.
 
-    Start with `agreed dev`, and connect any ZooKeeper client.
+    Start with `agreed dev`, and connect any ZooKeeper or etcd client.
     """
 
 

@@ -7,12 +7,14 @@ promotion is refused while it lags.
 """
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import click
 
 from agreed.cli.operator import addresses_of, change
+from agreed.cli.peer_tls import with_peer_tls
 from agreed.wire.peer.messages import (
     MemberAdd,
     MemberPromote,
@@ -35,7 +37,7 @@ def asking(function: Callable[..., Any]) -> Callable[..., Any]:
     timeout = click.option(
         "--timeout", "timeout_s", default=30.0, show_default=True, help="How many seconds to wait."
     )
-    return node(timeout(function))
+    return node(timeout(with_peer_tls(function)))
 
 
 @click.group("member")
@@ -47,38 +49,40 @@ def command() -> None:
     """
 
 
-def _do(nodes: str, request: OperatorRequest, timeout_s: float, done: str) -> None:
-    change(addresses_of(nodes), request, timeout_s)
+def _do(
+    nodes: str, request: OperatorRequest, timeout_s: float, tls: ssl.SSLContext | None, done: str
+) -> None:
+    change(addresses_of(nodes), request, timeout_s, tls)
     click.echo(done)
 
 
 @command.command()
 @click.argument("name")
 @asking
-def add(name: str, nodes: str, timeout_s: float) -> None:
+def add(name: str, nodes: str, timeout_s: float, tls: ssl.SSLContext | None) -> None:
     """Add NAME as a learner; it must be running with --join."""
-    _do(nodes, MemberAdd(name), timeout_s, f"{name} receives the log; promote it once it has caught up")
+    _do(nodes, MemberAdd(name), timeout_s, tls, f"{name} receives the log; promote it once it has caught up")
 
 
 @command.command()
 @click.argument("name")
 @asking
-def promote(name: str, nodes: str, timeout_s: float) -> None:
+def promote(name: str, nodes: str, timeout_s: float, tls: ssl.SSLContext | None) -> None:
     """Let the learner NAME vote, once it has caught up."""
-    _do(nodes, MemberPromote(name), timeout_s, f"{name} votes")
+    _do(nodes, MemberPromote(name), timeout_s, tls, f"{name} votes")
 
 
 @command.command()
 @click.argument("name")
 @asking
-def remove(name: str, nodes: str, timeout_s: float) -> None:
+def remove(name: str, nodes: str, timeout_s: float, tls: ssl.SSLContext | None) -> None:
     """Remove NAME; stop it afterwards."""
-    _do(nodes, MemberRemove(name), timeout_s, f"{name} is no member any more; stop it")
+    _do(nodes, MemberRemove(name), timeout_s, tls, f"{name} is no member any more; stop it")
 
 
 @command.command()
 @click.argument("name")
 @asking
-def replace(name: str, nodes: str, timeout_s: float) -> None:
+def replace(name: str, nodes: str, timeout_s: float, tls: ssl.SSLContext | None) -> None:
     """Accept NAME with a new, empty data directory in place of its lost one."""
-    _do(nodes, MemberReplace(name), timeout_s, f"{name} is a member with its new data directory")
+    _do(nodes, MemberReplace(name), timeout_s, tls, f"{name} is a member with its new data directory")

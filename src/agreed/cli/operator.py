@@ -3,6 +3,8 @@
     status(address, timeout_s) -> StatusReply
     change(addresses, request, timeout_s) -> address of the node that did it
 
+Both take a context as well (`tls`, made by `peer_tls.py`) where that port speaks TLS.
+
 An operator speaks on the port of the peers (`wire/peer`): `OperatorHello`, then requests and replies in turn.
 A change is done by the leader alone; any other node answers with the leader's address, and we go there.
 
@@ -12,6 +14,7 @@ A change whose answer is lost may have been made.  It is never repeated here: wh
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -47,13 +50,13 @@ class NoAnswer(AgreedError):
 class Conversation:
     """One connection of an operator to a node; a context manager.  Raises `NoAnswer`."""
 
-    def __init__(self, address: str, timeout_s: float) -> None:
+    def __init__(self, address: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
         self._address = address
         self._deadline = time.monotonic() + timeout_s
         self._decoder = Decoder()
         self._waiting: list[object] = []
         try:
-            self._socket = socket.create_connection(split_address(address), timeout=timeout_s)
+            self._socket = _connected(address, timeout_s, tls)
         except OSError as error:
             message = f"{address}: cannot be reached ({_reason(error)})"
             raise NoAnswer(message, surely_not_done=True) from error
@@ -90,14 +93,30 @@ class Conversation:
             self._socket.settimeout(left_s)
             data = self._socket.recv(READ_BYTES)
             if not data:
-                raise ConnectionResetError("the connection was closed; is this the port of the peers?")
+                raise ConnectionResetError(
+                    "the connection was closed; is this the port of the peers, and does it speak TLS?"
+                )
             self._waiting += self._decoder.receive_data(data)
         return self._waiting.pop(0)
+
+
+def _connected(address: str, timeout_s: float, tls: ssl.SSLContext | None) -> socket.socket:
+    host, port = split_address(address)
+    connection = socket.create_connection((host, port), timeout=timeout_s)
+    if tls is None:
+        return connection
+    try:
+        return tls.wrap_socket(connection, server_hostname=host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "it took too long"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS: {getattr(error, 'verify_message', '') or error.reason or error}"
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
@@ -112,9 +131,9 @@ def addresses_of(text: str) -> list[str]:
     return found
 
 
-def status(address: str, timeout_s: float) -> StatusReply:
+def status(address: str, timeout_s: float, tls: ssl.SSLContext | None = None) -> StatusReply:
     """How that node sees itself.  Raises `NoAnswer`, also for one that does not yet belong to a cluster."""
-    with Conversation(address, timeout_s) as conversation:
+    with Conversation(address, timeout_s, tls) as conversation:
         reply = conversation.ask(StatusRequest())
     if isinstance(reply, StatusReply):
         return reply
@@ -122,7 +141,9 @@ def status(address: str, timeout_s: float) -> StatusReply:
     raise NoAnswer(f"{address}: {why}", surely_not_done=True)
 
 
-def change(addresses: Sequence[str], request: OperatorRequest, timeout_s: float) -> str:
+def change(
+    addresses: Sequence[str], request: OperatorRequest, timeout_s: float, tls: ssl.SSLContext | None = None
+) -> str:
     """Have the leader do this, whichever of the nodes it is; the address at which it was done.
 
     A refusal by one node is not the last word: it may be one that lost its disk and knows of no cluster,
@@ -137,7 +158,7 @@ def change(addresses: Sequence[str], request: OperatorRequest, timeout_s: float)
             continue
         asked.add(address)
         try:
-            with Conversation(address, timeout_s) as conversation:
+            with Conversation(address, timeout_s, tls) as conversation:
                 reply = conversation.ask(request)
         except NoAnswer as error:
             if not error.surely_not_done:

@@ -14,6 +14,7 @@ not them, and they end in order and not all at once; leaving the context ends ev
 from __future__ import annotations
 
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -39,13 +40,16 @@ class Place(msgspec.Struct, frozen=True):
     peer_address: str
     client_address: str
     data: Path
+    etcd_address: str | None = None
 
 
 class Playground:
     """Nodes n1, n2, ... with their data under `directory`; a context manager that ends them all.
 
-    `client_ports` and `peer_ports`: one a node, drawn freely where not given.  `flags` go to every node.
-    `output`: "inherit", "pipe" (then read `processes[name].stdout`) or "file" (`directory/n1.log`)."""
+    `client_ports` and `peer_ports`: one a node, drawn freely where not given; `etcd`: each has a port for
+    etcd clients as well (a free one, or these).  `flags` go to every node.
+    `output`: "inherit", "pipe" (then read `processes[name].stdout`) or "file" (`directory/n1.log`).
+    `tls`: how to ask nodes whose flags make their peer port speak TLS."""
 
     def __init__(
         self,
@@ -56,20 +60,25 @@ class Playground:
         peer_ports: Sequence[int] | None = None,
         flags: Sequence[str] = (),
         output: str = "file",
+        tls: ssl.SSLContext | None = None,
+        etcd: bool | Sequence[int] = False,
     ) -> None:
-        ports = free_ports(2 * size)
-        clients, peers = client_ports or ports[:size], peer_ports or ports[size:]
+        ports = free_ports(3 * size)
+        if not isinstance(etcd, bool):
+            ports[2 * size :] = etcd
+        clients, peers = client_ports or ports[:size], peer_ports or ports[size : 2 * size]
         self.directory = directory
         self.places = {
-            f"n{number}": Place(
-                f"n{number}", f"{LOOPBACK}:{peer}", f"{LOOPBACK}:{client}", directory / f"n{number}"
+            f"n{number}": self._place(number, client, peer, port if etcd else None)
+            for number, (client, peer, port) in enumerate(
+                zip(clients, peers, ports[2 * size :], strict=True), start=1
             )
-            for number, (client, peer) in enumerate(zip(clients, peers, strict=True), start=1)
         }
         self.processes: dict[str, ServerProcess] = {}
         self._founders = tuple(self.places)
         self.flags = list(flags)
         self._output = output
+        self._tls = tls
 
     def __enter__(self) -> Playground:
         return self
@@ -85,16 +94,30 @@ class Playground:
         return ",".join(place.client_address for place in self.places.values())
 
     @property
+    def etcd_endpoints(self) -> str:
+        """The same for an etcd client; empty where there is no port for it."""
+        return ",".join(place.etcd_address for place in self.places.values() if place.etcd_address)
+
+    @property
     def peer_addresses(self) -> list[str]:
         return [place.peer_address for place in self.places.values()]
 
     def grow(self) -> str:
         """A place for one more node, which `start` will let wait for `agreed member add`; its name."""
-        name = f"n{len(self.places) + 1}"
-        client, peer = free_ports(2)
-        place = Place(name, f"{LOOPBACK}:{peer}", f"{LOOPBACK}:{client}", self.directory / name)
-        self.places[name] = place
-        return name
+        client, peer, port = free_ports(3)
+        place = self._place(len(self.places) + 1, client, peer, port if self.etcd_endpoints else None)
+        self.places[place.name] = place
+        return place.name
+
+    def _place(self, number: int, client: int, peer: int, etcd: int | None) -> Place:
+        name = f"n{number}"
+        return Place(
+            name,
+            f"{LOOPBACK}:{peer}",
+            f"{LOOPBACK}:{client}",
+            self.directory / name,
+            f"{LOOPBACK}:{etcd}" if etcd else None,
+        )
 
     def start(self, name: str, *, join: bool = False) -> None:
         """Start this node; it need not serve yet when we return."""
@@ -108,6 +131,7 @@ class Playground:
         )
         command = [sys.executable, "-m", "agreed", "serve", "--name", name, "--data", str(place.data)]
         command += ["--peers", peers, "--zookeeper", place.client_address, *self.flags]
+        command += ["--etcd", place.etcd_address] if place.etcd_address else []
         command += ["--join"] if join else []
         outputs = {"inherit": None, "pipe": subprocess.PIPE, "file": self.log_of(name)}
         self.processes[name] = ServerProcess(
@@ -135,7 +159,7 @@ class Playground:
     def status_of(self, name: str, timeout_s: float = 1.0) -> StatusReply | None:
         """How the node sees itself; None while it does not answer."""
         try:
-            return status(self.places[name].peer_address, timeout_s)
+            return status(self.places[name].peer_address, timeout_s, self._tls)
         except NoAnswer:
             return None
 

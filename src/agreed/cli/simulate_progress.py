@@ -3,23 +3,25 @@
 On a terminal a few lines are redrawn in place; anywhere else (a log, a build server) a line is written every
 `LINE_SECONDS`.  Both go to standard error, the report to standard output, so that `--json` stays clean.
 """
+
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Final
 
 import click
 import msgspec
 
+from agreed.cli.live import Live
 from agreed.cli.status import span
 from agreed.sim.campaign import Campaign, Played, Totals
 from agreed.sim.coverage import CoverageReport
 
-if TYPE_CHECKING:
-    from rich.console import Group
-
 LINE_SECONDS = 10.0
+
+BAR_COLUMNS: Final = 60
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -74,9 +76,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def failed_run(played: Played) -> FailedRun:
-    return FailedRun(
-        played.profile, played.seed, played.failure or "", played.message, played.job.command
-    )
+    return FailedRun(played.profile, played.seed, played.failure or "", played.message, played.job.command)
 
 
 def report(campaign: Campaign, code: str, first_seed: int, seconds: float, workers: int) -> Report:
@@ -132,13 +132,9 @@ class Progress:
     """Says how far a campaign is: `with Progress(campaign, 600) as progress: ... progress.look()`"""
 
     def __init__(self, campaign: Campaign, planned_seconds: float | None, planned_runs: int | None) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
         self._campaign = campaign
         self._planned_seconds, self._planned_runs = planned_seconds, planned_runs
-        console = Console(stderr=True, highlight=False)
-        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._live = Live() if sys.stderr.isatty() else None
         self._began = time.monotonic()
         self._line_due = self._began + LINE_SECONDS
 
@@ -147,21 +143,19 @@ class Progress:
         return time.monotonic() - self._began
 
     def __enter__(self) -> Progress:
-        if self._live is not None:
-            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
-            self.look()
-            self._live.stop()
+            self._live.draw(self._drawn())
 
     def look(self) -> None:
         """To be called often; draws when it is time to."""
         if self._live is not None:
-            self._live.update(self._drawn())
+            if self._live.is_due():
+                self._live.draw(self._drawn())
         elif time.monotonic() >= self._line_due:
             self._line_due += LINE_SECONDS
             click.echo(progress_line(self._campaign, self.seconds), err=True)
@@ -169,28 +163,24 @@ class Progress:
     def tell(self, line: str) -> None:
         """Above the moving part, to stay."""
         if self._live is not None:
-            self._live.console.print(line, markup=False, soft_wrap=True)
+            self._live.tell(line)
         else:
             click.echo(line, err=True)
 
-    def _drawn(self) -> Group:
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.text import Text
-
+    def _drawn(self) -> list[str]:
         campaign, totals = self._campaign, self._campaign.totals
         done = 0.0
         if self._planned_runs:
             done = totals.runs / self._planned_runs
         if self._planned_seconds:
             done = max(done, self.seconds / self._planned_seconds)
-        failed = Text(f"{totals.failures} failed", style="bold red" if totals.failures else "green")
-        return Group(
-            ProgressBar(total=1.0, completed=min(done, 1.0), width=60),
-            Text(f"{totals.runs:,} runs, ") + failed + Text(f", {span(int(self.seconds * 1000))}"),
-            Text(speed(campaign, self.seconds)),
-            Text(campaign.coverage.line()),
-        )
+        bar = "━" * round(min(done, 1.0) * BAR_COLUMNS)
+        return [
+            f"{bar:─<{BAR_COLUMNS}}",
+            f"{totals.runs:,} runs, {totals.failures} failed, {span(int(self.seconds * 1000))}",
+            speed(campaign, self.seconds),
+            campaign.coverage.line(),
+        ]
 
 
 def _counted(number: int, what: str) -> str:

@@ -3,8 +3,10 @@
 One node is enough to ask: it names the others.  A node that does not answer has a row too, with the reason.
 `lag` is how many entries of the log a node has yet to apply, against the highest commit index among them.
 """
+
 from __future__ import annotations
 
+import ssl
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +16,8 @@ import msgspec
 from agreed.cli.as_json import as_json
 from agreed.cli.exits import NO_ANSWER, REFUSED
 from agreed.cli.operator import NoAnswer, addresses_of, status
+from agreed.cli.peer_tls import with_peer_tls
+from agreed.cli.table import Column, draw_cells
 from agreed.wire.peer.messages import StatusReply
 
 
@@ -28,7 +32,7 @@ class Row(msgspec.Struct):
     lag: int | None = None
 
 
-def survey(addresses: list[str], timeout_s: float) -> list[Row]:
+def survey(addresses: list[str], timeout_s: float, tls: ssl.SSLContext | None = None) -> list[Row]:
     """Ask these nodes, and all members of which they tell; in the order of the names."""
     rows: dict[str, Row] = {}
     to_ask = deque(addresses)
@@ -37,7 +41,7 @@ def survey(addresses: list[str], timeout_s: float) -> list[Row]:
         while to_ask:
             asked = [address for address in dict.fromkeys(to_ask) if address not in rows]
             to_ask.clear()
-            answers = pool.map(lambda address: _ask(address, timeout_s), asked)
+            answers = pool.map(lambda address: _ask(address, timeout_s, tls), asked)
             for address, answer in zip(asked, answers, strict=True):
                 rows[address] = answer
                 if answer.status is not None:
@@ -52,9 +56,9 @@ def survey(addresses: list[str], timeout_s: float) -> list[Row]:
     return _without_doubles(rows)
 
 
-def _ask(address: str, timeout_s: float) -> Row:
+def _ask(address: str, timeout_s: float, tls: ssl.SSLContext | None) -> Row:
     try:
-        reply = status(address, timeout_s)
+        reply = status(address, timeout_s, tls)
     except NoAnswer as error:
         return Row("?", address, "", None, str(error).removeprefix(f"{address}: "))
     return Row(reply.name, address, "", reply, reply.problem)
@@ -115,23 +119,13 @@ NUMBERS = ("term", "commit", "lag", "zxid", "keys", "sessions", "memory", "up")
 
 def draw(rows: list[Row]) -> None:
     """The table on standard output; in colour where that is a terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=200)
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for heading in WORDS:
-        table.add_column(heading, no_wrap=True)
-    for heading in NUMBERS:
-        table.add_column(heading, no_wrap=True, justify="right")
-    table.add_column("problem")
-    for row in rows:
-        style = "red" if row.problem else "green" if row.status and row.status.leads else ""
-        table.add_row(*_cells(row), style=style)
-    console.print(table)
+    columns = [
+        *(Column(heading) for heading in WORDS),
+        *(Column(heading, right=True) for heading in NUMBERS),
+        Column("problem"),
+    ]
+    colours = ["red" if row.problem else "green" if row.status and row.status.leads else None for row in rows]
+    draw_cells(columns, [_cells(row) for row in rows], colours)
 
 
 @click.command("status")
@@ -145,12 +139,13 @@ def draw(rows: list[Row]) -> None:
 )
 @click.option("--timeout", "timeout_s", default=2.0, show_default=True, help="Seconds to wait for a node.")
 @click.option("--json", "in_json", is_flag=True, help="For programs: everything the nodes say, as JSON.")
-def command(nodes: str, timeout_s: float, in_json: bool) -> None:
+@with_peer_tls
+def command(nodes: str, timeout_s: float, in_json: bool, tls: ssl.SSLContext | None) -> None:
     """What the nodes of a cluster say of themselves.
 
     Ends with 0 if all is well, 1 if a node has a problem or does not answer, 3 if none answers.
     """
-    rows = survey(addresses_of(nodes), timeout_s)
+    rows = survey(addresses_of(nodes), timeout_s, tls)
     if in_json:
         click.echo(as_json(rows))
     else:

@@ -3,13 +3,16 @@
     agreed torture --minutes 5                               five nodes of ours, all workloads, all faults
     agreed torture --workload register --faults kill,pause   only these
     agreed torture --minutes 2.4 --rounds 25                 25 clusters, one after the other: an hour
+    agreed torture --consensus vr                            nodes that speak another protocol than Raft
     agreed torture --against zookeeper --nodes 3             the same work on a real ZooKeeper
     agreed torture --network namespaces                      packets are lost, and not held back (as root)
     agreed torture --seed 7 --out results --html             histories and pages are kept in `results`
+    agreed torture --recipes lock,queue --against etcd       users of recipes, who are killed as well
 
 Ends with 0 if every promise was kept, 1 if one was broken or a node misbehaved, 2 if it was misused, and 3 if
 nothing was found wrong but not everything could be judged, or the system could not be started.
 """
+
 from __future__ import annotations
 
 import secrets
@@ -21,6 +24,8 @@ from pathlib import Path
 import click
 
 from agreed.cli.exits import NO_ANSWER, REFUSED
+from agreed.cli.torture_recipes import GROUNDS, Users, torture_recipes
+from agreed.consensus import protocols
 from agreed.errors import ConfigurationError
 from agreed.torture.faults.nemesis import FAULTS
 from agreed.torture.report import Tally, lines, save
@@ -28,6 +33,7 @@ from agreed.torture.run import NETWORKS, Plan, Report, run
 from agreed.torture.systems.agreed import SERVE, Agreed
 from agreed.torture.systems.system import System
 from agreed.torture.systems.table import SYSTEMS
+from agreed.torture.users import grounds, work
 from agreed.torture.workloads.table import WORKLOADS
 
 ALL = "all"
@@ -89,7 +95,13 @@ def torture(plan: Plan, keep: Path | None, draw_all: bool) -> Report:
 
 
 @click.command("torture")
-@click.option("--nodes", default=5, show_default=True, type=click.IntRange(1, 9), help="How many.")
+@click.option(
+    "--nodes",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 9),
+    help="How many (with --recipes: 3, where nothing is said).",
+)
 @click.option(
     "--minutes", default=1.0, show_default=True, type=click.FloatRange(min=0.05), help="Of work under faults."
 )
@@ -108,18 +120,30 @@ def torture(plan: Plan, keep: Path | None, draw_all: bool) -> Report:
     help=f"What clients do: {', '.join(WORKLOADS)}, or all.",
 )
 @click.option(
+    "--recipes",
+    type=Names(work.RECIPES),
+    help=f"Processes that use {', '.join(work.RECIPES)} (or all) do the work, and are hit themselves.",
+)
+@click.option(
+    "--users", default=8, show_default=True, type=click.IntRange(1, 64), help="With --recipes: how many."
+)
+@click.option(
     "--faults",
-    default=ALL,
-    show_default=True,
     type=Names(tuple(FAULTS)),
-    help=f"What goes wrong: {', '.join(FAULTS)}, or all; empty: nothing.",
+    help=f"What goes wrong: {', '.join(FAULTS)}, or all; empty: nothing (default: all; with --recipes:"
+    f" {', '.join(grounds.FAULTS)}).",
 )
 @click.option(
     "--against",
     default="agreed",
     show_default=True,
-    type=click.Choice(list(SYSTEMS)),
-    help="Which system; a real ZooKeeper or etcd must be installed.",
+    type=click.Choice([*SYSTEMS, *GROUNDS]),
+    help=f"Which system; a real ZooKeeper or etcd must be installed. {', '.join(GROUNDS)}: with --recipes.",
+)
+@click.option(
+    "--consensus",
+    type=click.Choice(list(protocols.NAMES)),
+    help=f"What nodes of ours speak (default: {protocols.RAFT}).",
 )
 @click.option(
     "--network",
@@ -141,8 +165,11 @@ def command(
     minutes: float,
     rounds: int,
     workload: tuple[str, ...],
-    faults: tuple[str, ...],
+    recipes: tuple[str, ...] | None,
+    users: int,
+    faults: tuple[str, ...] | None,
     against: str,
+    consensus: str | None,
     network: str,
     seed: int | None,
     out: Path | None,
@@ -155,11 +182,22 @@ def command(
     """
     if server is not None and against != "agreed":
         raise ConfigurationError("--server: replaces `agreed serve`, so it needs --against agreed")
+    if consensus is not None and against != "agreed":
+        raise ConfigurationError("--consensus: is told to nodes of ours, so it needs --against agreed")
     if draw_all and out is None:
         raise ConfigurationError("--html: needs --out, where the pages are to be put")
-    system = Agreed(shlex.split(server) if server else SERVE) if against == "agreed" else SYSTEMS[against]()
-    workloads, kinds = possible(system, workload, faults)
     first = secrets.randbelow(1 << 32) if seed is None else seed
+    context = click.get_current_context()
+    if recipes is not None:
+        asked = Users(recipes, against, nodes, users, minutes * 60, rounds, first, faults, out)
+        context.exit(torture_recipes(asked, context))
+    if against in GROUNDS:
+        raise ConfigurationError(f"--against {against}: there are no nodes there; it needs --recipes")
+    system: System = SYSTEMS[against]()
+    if against == "agreed":
+        serve = shlex.split(server) if server else SERVE
+        system = Agreed(serve, consensus=consensus or protocols.RAFT)
+    workloads, kinds = possible(system, workload, tuple(FAULTS) if faults is None else faults)
     tally = Tally()
     for number in range(first, first + rounds):
         plan = Plan(
@@ -177,4 +215,4 @@ def command(
     if rounds > 1:
         for line in tally.lines():
             click.echo(line)
-    click.get_current_context().exit(0 if tally.holds else REFUSED if tally.violated else NO_ANSWER)
+    context.exit(0 if tally.holds else REFUSED if tally.violated else NO_ANSWER)

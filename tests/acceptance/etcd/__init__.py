@@ -1,0 +1,1 @@
+"""etcd's own clients and its recorded answers, against nodes of ours."""
