@@ -53,17 +53,10 @@ def main(
     plan = msgspec.structs.replace(
         plan, operations=chosen, seconds=seconds or plan.seconds, rounds=rounds or plan.rounds
     )
-    try:
+    with report.or_cannot_measure():
         systems = [system for system in (Agreed(), ZooKeeper(heap)) if only in (None, system.name)]
         result = measure(plan, present(systems, needed=only), directory or Path(tempfile.gettempdir()))
-    except CannotMeasure as reason:
-        to_terminal(f"cannot measure: {reason}")
-        sys.exit(2)
-    text = report.as_text(result)
-    click.echo(text)
-    to_terminal(f"\nkept in {report.keep('compare', result)}")
-    if publish:
-        report.publish("comparison", text)
+    report.deliver("compare", result, report.as_text(result), published=publish, section="comparison")
     if not quick and not all(verdict.holds for verdict in result.verdicts):
         sys.exit(1)
 

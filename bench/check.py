@@ -300,10 +300,7 @@ def main(
     weighed = [in_a_process("--weigh", "all", "--histories", str(histories))]
     weighed += [in_a_process("--weigh", each) for each in BEYOND]
     result = Judged(report.now(), rounds, timed, weighed)
-    click.echo(as_text(result))
-    click.echo(f"\nkept in {report.keep('check', result)}")
-    if publish:
-        report.publish("check", as_text(result))
+    report.deliver("check", result, as_text(result), published=publish)
     click.echo("the bars hold" if result.holds else "A BAR WAS MISSED")
     sys.exit(0 if result.holds else 1)
 

@@ -204,10 +204,7 @@ def as_text(result: Clocks) -> str:
 def main(rounds: int, publish: bool) -> None:
     """Version vectors beside dictionaries."""
     result = measure(rounds)
-    click.echo(as_text(result))
-    click.echo(f"\nkept in {report.keep('clocks', result)}")
-    if publish:
-        report.publish("clocks", as_text(result))
+    report.deliver("clocks", result, as_text(result), published=publish)
 
 
 if __name__ == "__main__":

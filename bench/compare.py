@@ -1,8 +1,8 @@
-"""The cases, and the rounds in which both systems go through them.
+"""The cases, and the rounds in which all systems go through them.
 
 A round is: three fresh nodes of one system, a warm-up (a JVM compiles what runs often, and would be measured
-before it had), every case, the end; then the same with the other system.  The next round begins with the
-other one, so that a machine which gets slower or faster by the hour favours nobody.
+before it had), every case, the end; then the same with the next system.  The next round goes through them in
+the opposite order, so that a machine which gets slower or faster by the hour favours nobody.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ or for a snapshot longer than its followers wait has lost its leadership.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -314,19 +313,12 @@ def main(
     systems: list[System] = [
         s for s in (Agreed(SNAPSHOTS_AS_OFTEN), ZooKeeper(heap)) if only in (None, s.name)
     ]
-    try:
+    with report.or_cannot_measure():
         for system in systems:
             system.version()  # before the first minute is spent: is it installed at all?
         outcomes = [measure(system, plan, place, to_terminal) for system in systems]
-    except CannotMeasure as reason:
-        to_terminal(f"cannot measure: {reason}")
-        sys.exit(2)
     result = Million(report.now(), describe(place), plan, outcomes)
-    text = as_text(result)
-    click.echo(text)
-    to_terminal(f"\nkept in {report.keep('million', result)}")
-    if publish:
-        report.publish("million", text)
+    report.deliver("million", result, as_text(result), published=publish)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ import msgspec
 
 from bench import generator, report
 from bench.cluster import Cluster
-from bench.compare import KEYS, to_terminal, warm_up
+from bench.compare import KEYS, warm_up
 from bench.generator import CannotMeasure, Load, LoadResult
 from bench.systems import Agreed, NodePorts
 
@@ -222,17 +222,10 @@ def _table(of: Breakdown, what: str) -> str:
 def main(seconds: float, directory: Path | None, publish: bool) -> None:
     """Where the leader's time goes at `set` 50x1 and 10x50."""
     place = directory or Path(tempfile.gettempdir())
-    try:
+    with report.or_cannot_measure():
         profiles = [profile(*shape, seconds, place) for shape in SHAPES]
-    except CannotMeasure as reason:
-        to_terminal(f"cannot measure: {reason}")
-        sys.exit(2)
     result = Profiles(report.now(), Agreed().version(), profiles)
-    text = as_text(result)
-    click.echo(text)
-    to_terminal(f"\nkept in {report.keep('profile', result)}")
-    if publish:
-        report.publish("profile", text)
+    report.deliver("profile", result, as_text(result), published=publish)
 
 
 if __name__ == "__main__":

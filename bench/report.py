@@ -6,16 +6,19 @@ by the tables of one run, with the date and the machine, and nobody writes there
 
 from __future__ import annotations
 
+import contextlib
 import statistics
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import click
 import msgspec
 
 from bench.bars import Verdict, judge, median
-from bench.compare import Measurement, Plan
-from bench.generator import LoadResult
+from bench.compare import Measurement, Plan, to_terminal
+from bench.generator import CannotMeasure, LoadResult
 from bench.machine import Machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -68,7 +71,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def throughput_table(found: Sequence[Measurement]) -> str:
     rows = []
-    for case in _in_order(each.case for each in found):
+    for case in in_order(each.case for each in found):
         ours = median(found, "ours", case, lambda load: load.throughput)
         theirs = median(found, "zookeeper", case, lambda load: load.throughput)
         rows.append(
@@ -94,7 +97,7 @@ def throughput_table(found: Sequence[Measurement]) -> str:
 
 def cost_table(found: Sequence[Measurement]) -> str:
     rows = []
-    for case in _in_order(each.case for each in found):
+    for case in in_order(each.case for each in found):
         cells = [case]
         for system in ("ours", "zookeeper"):
             of = [each for each in found if each.system == system and each.case == case]
@@ -115,7 +118,7 @@ def conduct_table(found: Sequence[Measurement]) -> str:
     """What would make the other tables doubtful: errors, elections, a busy generator, a shared
     machine."""
     rows = []
-    for case in _in_order(each.case for each in found):
+    for case in in_order(each.case for each in found):
         of = [each for each in found if each.case == case]
         rows.append(
             [
@@ -194,7 +197,29 @@ def publish(name: str, text: str, page: Path = PAGE) -> None:
     page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
-def _in_order(names: object) -> list[str]:
+def deliver(
+    name: str, result: msgspec.Struct, text: str, *, published: bool, section: str | None = None
+) -> None:
+    """Show what was measured, keep it, and put it on the page if that was asked for; into the section of this
+    name, if it has another one than the result."""
+    click.echo(text)
+    to_terminal(f"\nkept in {keep(name, result)}")
+    if published:
+        publish(section or name, text)
+
+
+@contextlib.contextmanager
+def or_cannot_measure(*reasons: type[Exception]) -> Iterator[None]:
+    """Exit with 2, and in words, where nothing could be measured, for one of these reasons as well."""
+    try:
+        yield
+    except (CannotMeasure, *reasons) as reason:
+        to_terminal(f"cannot measure: {reason}")
+        sys.exit(2)
+
+
+def in_order(names: object) -> list[str]:
+    """Each once, in the order in which they come first."""
     return list(dict.fromkeys(names))  # type: ignore[call-overload]
 
 

@@ -116,10 +116,11 @@ class ZooKeeper:
 
 
 class Agreed:
-    name = "ours"
+    """`name`: what it is called in tables, where ours with some options stands beside ours with others."""
 
-    def __init__(self, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, options: tuple[str, ...] = (), name: str = "ours") -> None:
         self.options = options
+        self.name = name
 
     def version(self) -> str:
         from importlib.metadata import version
