@@ -6,7 +6,8 @@
 #   make peers    fetch what the tests compare us with; tests that need a missing one are skipped and say so
 #   make simulate whole clusters in simulation on all cores (SIMULATE="--minutes 10 --profile disk")
 #   make mutants  nodes that are wrong in one place each: how many seeds tell (MUTANTS="--mutant R6")
-#   make bench    throughput and latency, beside the peers where they are present
+#   make bench    throughput and latency of the four protocols, and beside ZooKeeper and etcd where present, and of locks
+#   make docs     these pages and the reference of modules as a site, in build/site
 #   make clean    take away everything that was made here
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint peers simulate mutants bench clean
+.PHONY: demo test lint peers simulate mutants bench docs clean
 
 # A stamp for each set of packages: made once, and again when pyproject.toml changes.
 $(BIN)/python:
@@ -45,8 +46,14 @@ simulate: $(VENV)/.has-test
 mutants: $(VENV)/.has-test
 	$(BIN)/python -m tests.sim.kill_matrix $(MUTANTS)
 
-bench: $(VENV)/.has-demo
+bench: $(VENV)/.has-bench
+	$(BIN)/python -m bench.protocols
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.etcd
+	$(BIN)/python -m bench.locks
+
+docs: $(VENV)/.has-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -c docs . build/site
 
 clean:
 	rm -rf $(VENV) .peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

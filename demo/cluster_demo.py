@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import recipes
-from recipes import milliseconds
 from screen import Screen
 from writers import Acknowledged, Writers, connect
 
+import recipes
 from agreed.cli.playground import Playground
 from agreed.errors import AgreedError
 from agreed.node.values import split_address
+from recipes import milliseconds
 
 PARENT = "/shop/orders"
 WRITERS = 8

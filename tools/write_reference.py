@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agreed.node.config import reference
+from agreed.node.reference import reference
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
