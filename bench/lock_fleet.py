@@ -24,7 +24,8 @@ from typing import IO
 
 import msgspec
 
-from agreed.torture.processes import end_with_parent, free_ports
+from agreed.torture.launch import ends_with_us
+from agreed.torture.processes import free_ports
 from bench.generator import CannotMeasure
 from bench.lock_load import Hold, Load
 from bench.processes import MeasuredProcess
@@ -70,13 +71,12 @@ class Worker:
         self._said = b""
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
         self._process = subprocess.Popen(
-            [python, "-m", "bench.lock_load", load.as_json()],
+            ends_with_us([python, "-m", "bench.lock_load", load.as_json()]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
             cwd=ROOT,
             env=environment,
-            preexec_fn=end_with_parent,
         )
 
     def says(self, deadline: float) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 import jks  # type: ignore[import-untyped]
 from kazoo.testing import common
 
-from agreed.torture.processes import end_with_parent
+from agreed.torture.launch import ends_with_us
 from tests.acceptance.cluster import CONSENSUS
 
 LOOPBACK = "127.0.0.1"
@@ -111,7 +111,8 @@ class ServerProcess(subprocess.Popen[bytes]):
             log = (logs / f"node{args[args.index('--name') + 1]}.log").open("ab")
             log.write(f"--- {' '.join(args)}\n".encode())
             log.flush()
-            options |= {"stdout": log, "stderr": subprocess.STDOUT, "preexec_fn": end_with_parent}
+            options |= {"stdout": log, "stderr": subprocess.STDOUT}
+            args = ends_with_us(args)
         super().__init__(args, **options)
 
 

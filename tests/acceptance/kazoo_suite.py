@@ -25,7 +25,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agreed.torture.processes import end_with_parent, free_ports, is_free
+from agreed.torture.launch import ends_with_us
+from agreed.torture.processes import free_ports, is_free
 from tests.acceptance.cluster import NO_ZOOKEEPER, zookeeper_classpath
 
 # Seconds that each module took beside a real ZooKeeper: only for sharing out the work evenly.
@@ -127,13 +128,12 @@ def start_worker(
     ]
     with (directory / "pytest.log").open("wb") as log:
         return subprocess.Popen(
-            command,
+            ends_with_us(command),
             cwd=directory,
             env=environment(port_offset, server, directory),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent,
         )
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Self
 
 from agreed.cli.warden import POLL_S, signal_group
-from agreed.torture.processes import end_with_parent
+from agreed.torture.launch import end_with_parent
 
 KILLED: Final = 128
 """What shells say of a command that was ended by a signal: this and its number."""

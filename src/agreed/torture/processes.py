@@ -15,28 +15,23 @@ is run or measured later.  (That holds for the thread which started it: start se
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import itertools
 import os
 import random
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from agreed.errors import AgreedError
+from agreed.torture.launch import ends_with_us
 
 LOOPBACK = "127.0.0.1"
 
 END_WITHIN_S = 10.0
 """A server that has not ended this long after SIGTERM is killed."""
-
-_LIBC = ctypes.CDLL(None)
-_PARENT_DEATH_SIGNAL = 1
-"""`PR_SET_PDEATHSIG` of prctl(2)."""
 
 
 class NotServing(AgreedError):
@@ -105,7 +100,7 @@ class ServerProcess(subprocess.Popen[str]):
                 stdout.write(f"--- {' '.join(command)}\n")
                 stdout.flush()
             super().__init__(
-                list(command),
+                ends_with_us(command, last_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=None if stdout is None else subprocess.STDOUT,
@@ -113,7 +108,6 @@ class ServerProcess(subprocess.Popen[str]):
                 errors="replace",
                 cwd=directory,
                 start_new_session=True,
-                preexec_fn=lambda: end_with_parent(last_signal),
                 env={**inherited, **(environment or {})},
             )
 
@@ -170,10 +164,3 @@ def last_lines(file: Path, lines: int) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
-
-
-def end_with_parent(last_signal: signal.Signals = signal.SIGKILL) -> None:
-    """To be run in a new process before it becomes a server: the kernel will send it that signal when the
-    thread that started it is gone (Linux; elsewhere whoever started it must end it)."""
-    if sys.platform == "linux":
-        _LIBC.prctl(_PARENT_DEATH_SIGNAL, last_signal)

@@ -24,7 +24,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agreed.torture.processes import end_with_parent
+from agreed.torture.launch import ends_with_us
 from tests.acceptance.etcd.ensemble import EtcdEnsemble, EtcdFace, packaged
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -127,12 +127,11 @@ def start_worker(suite: Path, chosen: str, address: str, directory: Path) -> sub
     ]
     with (directory / "output.log").open("wb") as output:
         return subprocess.Popen(
-            command,
+            ends_with_us(command),
             cwd=suite,
             env=environment,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent,
         )
 
 
