@@ -5,6 +5,8 @@
     way.lose(Loss.NOT_DONE)         its request is
     way.lose(Loss.LATE)             its request is on its way, until the test says `await way.arrive()`
     way.lose(Loss.REFUSED)          it fails, and everybody knows that it was not done
+    way.lose(Loss.UNHEARD)          it is done, and nobody hears of it for as long as he waits
+    way.lose(Loss.NOTHING, ...)     it is answered, and the next ones are lost as is said
     way.meanwhile = others          awaited once, between the next loss and the look that follows it
     way.stall()                     the next look gets no answer, for as long as anybody waits for it
 
@@ -28,6 +30,8 @@ class Loss(Enum):
     NOT_DONE = "not done"
     LATE = "late"
     REFUSED = "refused"
+    UNHEARD = "unheard"
+    NOTHING = "nothing"
 
 
 class Lossy:
@@ -68,12 +72,14 @@ class Lossy:
 
     async def commit(self, guards: Sequence[Guard], changes: Sequence[Change]) -> int | None:
         loss = self._losses.pop(0) if self._losses else None
-        if loss is None:
+        if loss is None or loss is Loss.NOTHING:
             return await self._backend.commit(guards, changes)
         self.lost += 1
         self._just_lost = True
-        if loss is Loss.DONE:
+        if loss in (Loss.DONE, Loss.UNHEARD):
             await self._backend.commit(guards, changes)
+            if loss is Loss.UNHEARD:
+                await asyncio.Event().wait()
         elif loss is Loss.LATE:
             self._late.append((guards, changes))
         raise ConnectionLost("the test wants it so", maybe=loss is not Loss.REFUSED)

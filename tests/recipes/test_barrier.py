@@ -196,6 +196,49 @@ def test_whose_time_is_over_just_after_he_was_let_through_was_let_through() -> N
     asyncio.run(asyncio.wait_for(story(), 20))
 
 
+@pytest.mark.parametrize("generations", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("losses", "goes_on"),
+    [
+        pytest.param([Loss.UNHEARD], True, id="it came, and its time was over before it heard so"),
+        pytest.param([Loss.NOTHING, Loss.NOT_DONE], True, id="its request to stop was lost"),
+        pytest.param([Loss.NOTHING, Loss.DONE], False, id="it has stopped, and the answer was lost"),
+    ],
+)
+def test_whose_time_is_over_hears_what_is_true_however_many_went_on_since(
+    losses: Sequence[Loss], goes_on: bool, generations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever of the others goes on with him, goes on alone where he hears that nobody did."""
+    monkeypatch.setattr("agreed.recipes.barrier.KNOWN_WITHIN_S", 60.0)
+
+    async def story() -> None:
+        stage = Stage()
+        sessions, way = lossy(Sessions(stage.client(), 10.0))
+        yours = Sessions(stage.client(), 10.0)
+        went_on: list[int] = []
+
+        async def others() -> None:
+            missing = 2 * generations - (1 if goes_on else 0)
+            went_on.extend(await asyncio.gather(*(Barrier(yours, "epoch", 2).wait() for _ in range(missing))))
+
+        way.lose(*losses)
+        way.meanwhile = others
+        mine = Barrier(sessions, "epoch", 2).wait(0.05)
+        if goes_on:
+            assert await mine == 1
+            assert sorted(went_on) == sorted([1, *range(2, generations + 1), *range(2, generations + 1)])
+        else:
+            with pytest.raises(WaitTimeout) as told:
+                await mine
+            assert told.value.surely_not_done
+            assert sorted(went_on) == sorted([*range(1, generations + 1)] * 2)
+        await sessions.tidied()
+        assert await yours.backend.names("epoch") == []
+        await sessions.close()
+
+    asyncio.run(asyncio.wait_for(story(), 60))
+
+
 @pytest.mark.parametrize("can_look", [True, False])
 def test_whose_session_ends_just_after_he_was_let_through_was_let_through(
     can_look: bool, monkeypatch: pytest.MonkeyPatch

@@ -92,6 +92,8 @@ class _Party:
         self.key = f"{barrier.name}/{self.mark}"
         self.session = session
         self.generation: int | None = None
+        # Of its last attempt to come, which may be done though its answer never came.
+        self._coming: int | None = None
         self._barrier = barrier
         self._backend = barrier.backend
 
@@ -143,54 +145,74 @@ class _Party:
 
     async def _come(self) -> None:
         """`generation` is None after it where others have to be let through before."""
-        coming: int | None = None
 
         def plan(found: Entry | None) -> Sequence[Change] | None:
-            nonlocal coming
             state = self._barrier.state(found)
             if len(state.come) == state.parties:
-                coming = None
+                self._coming = None
                 return None
-            coming = state.generation
+            self._coming = state.generation
             after = msgspec.structs.replace(state, come=(*state.come, self.mark))
-            return [self._barrier.put(after), Put(self.key, str(coming).encode(), self.session)]
+            return [self._barrier.put(after), Put(self.key, str(state.generation).encode(), self.session)]
 
         def fate(found: Entry | None) -> Fate:
             state = self._barrier.state(found)
-            if self.mark in (*state.come, *state.passed) or coming in state.broken:
+            if self.mark in (*state.come, *state.passed) or self._coming in state.broken:
                 return Fate.DONE  # if it was not, then it is as good as broken
-            return Fate.NOT_DONE if state.generation - (coming or 0) <= 1 else Fate.UNKNOWN
+            return Fate.NOT_DONE if state.generation - (self._coming or 0) <= 1 else Fate.UNKNOWN
 
         await change(self._backend, self._barrier.name, plan, fate)
-        self.generation = coming
+        self.generation = self._coming
 
     async def was_let_through(self) -> bool | None:
         """For whose session has ended.  None: it is still counted among those who wait, or nobody can say."""
-        if self.generation is None:
-            return False
         try:
-            return self._barrier.state(await self._backend.get(self._barrier.name)).outcome(self.generation)
+            state = self._barrier.state(await self._backend.get(self._barrier.name))
         except ClientError:
             return None
+        if self.mark in state.passed:
+            return True
+        if self.mark in state.come:
+            return None
+        if not self._went_on(state):
+            return False
+        return True if self.generation is not None else None
+
+    def _went_on(self, state: _State) -> bool:
+        """Whether the generation was let through with which it has come, or may have come."""
+        return self._coming is not None and state.outcome(self._coming) is True
 
     async def stop_waiting(self) -> bool:
-        """As if it had never come; unless it is let through already: True."""
-        was_let_through = False
+        """As if it had never come; unless it is let through already: True, and `generation` is known.
+
+        Of the generation that was let through last stands who they were.  Of an earlier one its own entry
+        tells: coming made it, and stopping takes it away."""
+        was_let_through: bool | None = False
 
         def plan(found: Entry | None) -> Sequence[Change] | None:
             nonlocal was_let_through
             state = self._barrier.state(found)
-            known = self.generation is not None and state.outcome(self.generation)
-            was_let_through = self.mark in state.passed or bool(known)
+            was_let_through = self.mark in state.passed
             if was_let_through:
+                return None
+            if self.mark not in state.come and self._went_on(state):
+                was_let_through = None
                 return None
             # Also where it has not come: its coming may be on its way, and is to find a newer version.
             return [self._barrier.put(state.without(self.mark)), Delete(self.key)]
 
         def fate(found: Entry | None) -> Fate:
-            return Fate.NOT_DONE if self.mark in self._barrier.state(found).come else Fate.DONE
+            state = self._barrier.state(found)
+            if self.mark in (*state.come, *state.passed) or self._went_on(state):
+                return Fate.NOT_DONE  # or it can be told from its entry only, which `plan` says again
+            return Fate.DONE
 
         await change(self._backend, self._barrier.name, plan, fate)
+        if was_let_through is None:
+            was_let_through = await self._backend.get(self.key) is not None
+        if was_let_through:
+            # It may have come without hearing of it: its time was over while the answer was on its way.
+            self.generation = self._coming
         return was_let_through
 
     async def stop_and_leave(self) -> None:

@@ -30,9 +30,9 @@ CANNOT_BE_RUN: Final = 127
 
 
 def ends_with_us(command: Sequence[str], last_signal: signal.Signals = signal.SIGKILL) -> list[str]:
-    """The command to start instead of `command`: it becomes that, in the same process, and the kernel sends it
-    `last_signal` when the thread that has started it is gone (Linux; elsewhere it is the same command, and
-    whoever started it must end it).  Raises FileNotFoundError where there is no such program."""
+    """The command to start instead of `command`: it becomes that, in the same process, and the kernel sends
+    it `last_signal` when the thread that has started it is gone (Linux; elsewhere it is the same command,
+    and whoever started it must end it).  Raises FileNotFoundError where there is no such program."""
     program = shutil.which(command[0])
     if program is None:
         raise FileNotFoundError(f"there is no program {command[0]!r}")
