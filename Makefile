@@ -1,7 +1,7 @@
 # What one types here.  Needs python3 (3.11 or later), make, a C compiler, and a package index that pip can reach.
 #
 #   make demo     three durable nodes, driven by a ZooKeeper client; the leader is killed; nothing is lost
-#   make test     every test
+#   make test     every test, by two processes (WORKERS=4)
 #   make lint     style, types, and who may import whom
 #   make peers    fetch what the tests compare us with; tests that need a missing one are skipped and say so
 #   make simulate whole clusters in simulation on all cores (SIMULATE="--minutes 10 --profile disk")
@@ -12,6 +12,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -30,7 +31,7 @@ demo: $(VENV)/.has-demo
 	@$(BIN)/python demo/cluster_demo.py
 
 test: $(VENV)/.has-test
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(PYTEST_FLAGS)
 
 lint: $(VENV)/.has-lint
 	$(BIN)/ruff check .

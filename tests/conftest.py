@@ -1,19 +1,31 @@
 """What all tests have in common.
 
-Those that need a real peer are skipped, and say so, where it is missing.  What mostly waits is done beside
-the others (`meanwhile.py`).  No example of a property has a deadline: on a machine that does something else
-for a moment the fastest of them takes a second, and that says nothing of the property.
+Those that need a real peer are skipped, and say so, where it is missing.  `make test` shares the files out
+among two processes, because most of them mostly wait: `LONG` come first, one after the other.  No example of
+a property has a deadline: on a machine that does something else for a moment the fastest of them takes a
+second, and that says nothing of the property.
 """
 
 from __future__ import annotations
 
 import signal
+from typing import Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from tests import meanwhile
 from tests.peers import WHY_MISSING
+
+LONG: Final = (
+    "tests/acceptance/test_kazoo_suite.py",
+    "tests/acceptance/etcd/test_python_etcd3.py",
+    "tests/acceptance/etcd/test_etcdctl.py",
+    "tests/test_wheel.py",
+    "tests/demo/test_cluster_demo.py",
+    "tests/cli/test_torture_memory.py",
+    "tests/torture/users/test_run.py",
+)
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -28,18 +40,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("meanwhile") is not None)
+    order = {file: number for number, file in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(file_of(item.nodeid), len(order)))
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    if session.config.option.collectonly:
-        return
-    modules = {
-        item.module: None
-        for item in session.items
-        if isinstance(item, pytest.Function) and item.get_closest_marker("meanwhile") and not why_not(item)
-    }
-    meanwhile.begin([each for module in modules for each in meanwhile.of_module(module)])
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc,unused-ignore]
+    """A file is played by one process, for what its tests share; so are those that take long together,
+    because each of them uses several processes of its own."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = file_of(nodeid)
+        return "what takes long" if file in LONG else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    config.option.loadscopereorder = False  # as they are: `LONG` first
+    return ByFile(config, log)
 
 
 def why_not(item: pytest.Item) -> str | None:

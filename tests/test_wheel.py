@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -15,25 +14,14 @@ import pytest
 from tools import check_wheel
 from tools.check_wheel import CannotInstall, Report
 
-from tests.meanwhile import Meanwhile
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def in_a_place_of_its_own() -> Report:
-    with tempfile.TemporaryDirectory(prefix="agreed-wheel-") as directory:
-        return check_wheel.check(Path(directory), runs=1)
-
-
-WHEEL = Meanwhile(in_a_place_of_its_own)
-
-
-@pytest.mark.meanwhile
 @pytest.mark.timeout(1800)
-def test_who_installs_it_has_all_that_is_shown_and_little_else() -> None:
+def test_who_installs_it_has_all_that_is_shown_and_little_else(tmp_path: Path) -> None:
     """Its commands, the example of README.md and the fixtures have been used by now."""
     try:
-        report = WHEEL.outcome()
+        report = check_wheel.check(tmp_path, runs=1)
     except CannotInstall as reason:
         pytest.skip(f"nothing can be installed here: {reason}")
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import pytest
 
 from agreed.torture.users.work import NAMES
-from tests.meanwhile import Meanwhile
 
 WRONG = {"U3": "lock", "U8": "semaphore"}
 """Numbers of `tests/torture/broken_users.py`."""
@@ -25,6 +24,7 @@ class Ended(NamedTuple):
     said: str
 
 
+@pytest.fixture(scope="module")
 def played() -> dict[str, Ended]:
     """All at once: they mostly wait."""
     torture = ["agreed", "torture", "--recipes", "all", "--against", "memory"]
@@ -45,13 +45,11 @@ def played() -> dict[str, Ended]:
     return {name: Ended(process.returncode, said[name]) for name, process in started.items()}
 
 
-PLAYED = Meanwhile(played)
-
-pytestmark = [pytest.mark.meanwhile, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.timeout(400)
 
 
-def test_all_recipes_keep_their_promises() -> None:
-    code, said = PLAYED.outcome()[RIGHT]
+def test_all_recipes_keep_their_promises(played: dict[str, Ended]) -> None:
+    code, said = played[RIGHT]
     assert code == 0, said
     assert "everything holds" in said
     for recipe in NAMES:
@@ -60,7 +58,7 @@ def test_all_recipes_keep_their_promises() -> None:
 
 
 @pytest.mark.parametrize("number", WRONG)
-def test_a_recipe_that_is_wrong_is_convicted(number: str) -> None:
-    code, said = PLAYED.outcome()[number]
+def test_a_recipe_that_is_wrong_is_convicted(number: str, played: dict[str, Ended]) -> None:
+    code, said = played[number]
     assert code == 0, said
     assert f"{WRONG[number]}: too many holders" in said

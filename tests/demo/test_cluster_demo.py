@@ -9,8 +9,6 @@ from types import ModuleType
 
 import pytest
 
-from tests.meanwhile import Meanwhile
-
 DEMO = Path(__file__).resolve().parent.parent.parent / "demo"
 
 
@@ -24,8 +22,8 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         sys.modules.pop(name, None)
 
 
-def demonstrated() -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def test_a_killed_leader_loses_nothing() -> None:
+    ended = subprocess.run(
         [sys.executable, str(DEMO / "cluster_demo.py")],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -33,14 +31,6 @@ def demonstrated() -> subprocess.CompletedProcess[str]:
         timeout=240,
         check=False,
     )
-
-
-DEMONSTRATED = Meanwhile(demonstrated)
-
-
-@pytest.mark.meanwhile
-def test_a_killed_leader_loses_nothing() -> None:
-    ended = DEMONSTRATED.outcome()
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "nothing was lost" in ended.stdout
     assert "✗" not in ended.stdout

@@ -1,6 +1,7 @@
 """Servers are started, stand still, and end, and nobody else is touched."""
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -49,6 +50,30 @@ def test_ports_are_free_and_never_given_twice() -> None:
     with socket.create_server((LOOPBACK, first[0])):
         assert not is_free(first[0])
     assert is_free(second[0])
+
+
+def test_two_processes_are_not_given_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens on it yet, so that both would find it free."""
+    program = """
+from agreed.torture.processes import free_ports
+print(*free_ports(5), flush=True)
+input()
+"""
+    other = subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    theirs = [int(port) for port in other.stdout.readline().split()]
+
+    class Dice:
+        def sample(self, among: range, count: int) -> list[int]:
+            return [*theirs, *random.sample(among, count)]
+
+    with monkeypatch.context() as loaded:
+        loaded.setattr("agreed.torture.processes.random.SystemRandom", Dice)
+        assert not {*theirs} & {*free_ports(5)}
+        other.communicate("go")
+        assert {*theirs} & {*free_ports(5)}, "whoever is gone needs none"
 
 
 def test_what_a_server_says_is_kept(tmp_path: Path) -> None:

@@ -15,12 +15,14 @@ is run or measured later.  (That holds for the thread which started it: start se
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -51,20 +53,43 @@ def is_free(port: int) -> bool:
     return True
 
 
-_given: set[int] = set()
+class _Taken:
+    """Which ports were given to somebody, by any process of this user on this machine that lives: a byte for
+    each in a file which nobody reads is locked.  Two who look at the same moment find the same port free, and
+    the server that comes later cannot listen."""
+
+    def __init__(self) -> None:
+        self._mine: set[int] = set()
+        self._file: int | None = None
+
+    def take(self, port: int) -> bool:
+        if port in self._mine:
+            return False
+        if self._file is None:
+            place = Path(tempfile.gettempdir(), f"agreed-ports-{os.getuid()}")
+            self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except (BlockingIOError, PermissionError):
+            return False
+        self._mine.add(port)
+        return True
+
+
+_TAKEN = _Taken()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback which nobody listens on now, and which were not given to anybody here before.
+    """Ports of loopback which nobody listens on now, and which were not given to anybody before whose process
+    lives.
 
     They lie below the range from which systems draw the ports of outgoing connections: a client could be
     given the port of a node that is down for a moment, and the node could not come back."""
     candidates = random.SystemRandom().sample(range(12_000, 32_000), 4_000)
-    free = (port for port in candidates if port not in _given and is_free(port))
+    free = (port for port in candidates if is_free(port) and _TAKEN.take(port))
     found = list(itertools.islice(free, count))
     if len(found) < count:
         raise NotServing("no free ports were found")
-    _given.update(found)
     return found
 
 

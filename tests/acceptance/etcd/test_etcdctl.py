@@ -14,7 +14,6 @@ import pytest
 from tests.acceptance.etcd.ensemble import EtcdEnsemble, EtcdFace, debian, packaged
 from tests.acceptance.etcd.etcdctl import Said, hold
 from tests.acceptance.etcd.scripts import SCRIPTS
-from tests.meanwhile import Meanwhile
 
 pytestmark = pytest.mark.peer("etcd")
 
@@ -44,6 +43,7 @@ class Conversation(NamedTuple):
     ours: list[Said]
 
 
+@pytest.fixture(scope="module")
 def conversations() -> dict[str, list[Conversation]]:
     """By the version of etcdctl."""
     programs = {"3.5.1": packaged(), "3.4": debian()}
@@ -58,16 +58,13 @@ def conversations() -> dict[str, list[Conversation]]:
         }
 
 
-CONVERSATIONS = Meanwhile(conversations)
-
-
-@pytest.mark.meanwhile
 @pytest.mark.parametrize("version", ["3.5.1", "3.4"])
-def test_it_has_the_same_conversation_with_us(version: str) -> None:
-    held = CONVERSATIONS.outcome()
-    if version not in held:
+def test_it_has_the_same_conversation_with_us(
+    version: str, conversations: dict[str, list[Conversation]]
+) -> None:
+    if version not in conversations:
         pytest.skip("no etcdctl of Debian (package `etcd-client`): run tools/peers.sh")
-    for script, theirs, ours in held[version]:
+    for script, theirs, ours in conversations[version]:
         for command, wanted in zip(ours, theirs, strict=True):
             lines = tuple(
                 next((each.ours for each in DELIBERATE if each[:2] == (command.command, line)), line)

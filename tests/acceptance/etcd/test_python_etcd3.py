@@ -5,17 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance.etcd.python_etcd3 import CannotInstall, run_suite
-from tests.meanwhile import Meanwhile
-
-SUITE = Meanwhile(run_suite)
 
 
 @pytest.mark.peer("etcd")
-@pytest.mark.meanwhile
 @pytest.mark.timeout(1800)
 def test_its_own_suite_passes_against_three_nodes() -> None:
     try:
-        outcome = SUITE.outcome()
+        outcome = run_suite()
     except CannotInstall as reason:
         pytest.skip(f"python-etcd3 or what it needs cannot be installed: {reason}")
     failures = "\n".join(f"FAILED {name}\n{reason}" for name, reason in outcome.failed.items())

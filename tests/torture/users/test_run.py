@@ -5,7 +5,6 @@ command; what it finds where recipes are wrong is in `tests/torture/broken_users
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,29 +13,18 @@ from agreed.torture.systems.agreed import Agreed
 from agreed.torture.users import work
 from agreed.torture.users.grounds import Staff, ground_of
 from agreed.torture.users.report import lines
-from agreed.torture.users.run import Report, run
-from tests.meanwhile import Meanwhile
+from agreed.torture.users.run import run
 
 USERS = 4
 SECONDS = 5.0
 FAULTS = ("kill", "pause", "partition")
 
 
-def tortured() -> Report:
-    with tempfile.TemporaryDirectory(prefix="users-") as name:
-        directory = Path(name)
-        staff = Staff(USERS, work.RECIPES, directory, 3)
-        ground = ground_of("agreed", Agreed(), 3, staff, FAULTS, lambda sentence: None)
-        return asyncio.run(run(ground, work.RECIPES, directory, SECONDS, keep=directory / "kept"))
-
-
-TORTURED = Meanwhile(tortured)
-
-
-@pytest.mark.meanwhile
 @pytest.mark.timeout(400)
-def test_users_and_nodes_die_and_every_promise_is_kept() -> None:
-    report = TORTURED.outcome()
+def test_users_and_nodes_die_and_every_promise_is_kept(tmp_path: Path) -> None:
+    staff = Staff(USERS, work.RECIPES, tmp_path, 3)
+    ground = ground_of("agreed", Agreed(), 3, staff, FAULTS, lambda sentence: None)
+    report = asyncio.run(run(ground, work.RECIPES, tmp_path, SECONDS, keep=tmp_path / "kept"))
     told = "\n".join(lines(report))
     assert report.holds, told
     assert report.played, told
