@@ -2,7 +2,8 @@
 # Installs the real peers that tests and measurements run against: Debian's ZooKeeper (server and client tools),
 # the C client library, a C compiler for what is built on it, a Java runtime, an etcd and its client, for
 # torture the library that tells a process another time of day, for transactions over several databases
-# PostgreSQL and the server of MariaDB, and Curator, whose locks are to exclude ours.  Only Debian packages.
+# PostgreSQL and the server of MariaDB, Curator, whose locks are to exclude ours, and a browser that looks at our
+# pages.  Only Debian packages.
 #
 # Nothing that was not running runs afterwards, and no database is made: the tests start servers of their own,
 # in directories of their own, on free ports of loopback.
@@ -16,7 +17,8 @@
 set -eu
 
 WANTED="zookeeper zookeeper-bin libzookeeper-mt-dev gcc libc6-dev etcd-server etcd-client libfaketime \
-postgresql mariadb-server-core libcurator-recipes-java libcurator-framework-java libcurator-client-java"
+postgresql mariadb-server-core libcurator-recipes-java libcurator-framework-java libcurator-client-java \
+chromium"
 
 # Debian starts a server as soon as it is installed, unless a policy says no, and makes a first database for
 # PostgreSQL, which then starts with the system.  Both are asked not to; what was there before stays as it is.

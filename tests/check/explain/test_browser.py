@@ -26,7 +26,7 @@ from tests.check.explain.test_html import EVIL
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason="no Chromium here to look at the pages with (Debian: apt-get install chromium)"
+    BROWSER is None, reason="no Chromium here to look at the pages with (run make peers)"
 )
 
 ASK = """<script>
