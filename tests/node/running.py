@@ -21,6 +21,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.retry import KazooRetry
 
 from agreed.cli.playground import Playground
+from agreed.cli.status import survey
 
 DEADLINE_S = 30.0
 
@@ -50,6 +51,33 @@ def agreed(cluster: Playground, *arguments: str) -> subprocess.CompletedProcess[
         timeout=60,
         check=False,
     )
+
+
+def votes(cluster: Playground) -> dict[str, str]:
+    return {row.name: row.vote for row in survey(cluster.peer_addresses, 2)}
+
+
+def change(cluster: Playground, verb: str, name: str, vote: str) -> None:
+    """`agreed member VERB NAME`, after which its vote is `vote`.  While a loaded machine elects anew nobody
+    can do it, or nobody knows whether it was done; then it is asked again."""
+
+    def done() -> bool:
+        if agreed(cluster, "member", verb, name).returncode == 0:
+            return True
+        now = votes(cluster)
+        return "voter" in now.values() and now.get(name, "") == vote
+
+    wait_until(done, f"{verb} {name}")
+
+
+def transfer(cluster: Playground, name: str) -> None:
+    """It leads when this returns.  Who stands still takes over nothing, and is asked again."""
+
+    def leads() -> bool:
+        told = agreed(cluster, "transfer-leader", name)
+        return told.returncode == 0 and cluster.leader() == name
+
+    wait_until(leads, f"{name} leads")
 
 
 def log_of(cluster: Playground, name: str) -> str:

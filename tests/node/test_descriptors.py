@@ -13,7 +13,7 @@ import pytest
 
 from agreed.cli.playground import free_ports
 from agreed.node.descriptors import RESERVED, for_clients
-from tests.node.running import client_of
+from tests.node.running import client_of, wait_until
 
 LIMIT = 2 * RESERVED
 MEGABYTE = 1 << 20
@@ -52,4 +52,4 @@ def test_more_clients_than_files_may_be_open_do_not_end_a_node(tmp_path: Path) -
         for number in range(10):
             honest.create(f"/large-{number}", bytes(MEGABYTE - 1_000))
         assert node.poll() is None, (tmp_path / "log").read_text()
-        assert "are the limit" in (tmp_path / "log").read_text()
+        wait_until(lambda: "are the limit" in (tmp_path / "log").read_text(), "it is told")

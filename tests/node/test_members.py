@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 
 from agreed.cli.playground import Playground
-from agreed.cli.status import survey
-from tests.node.running import DEADLINE_S, Writer, agreed, client_of, leading, log_of, running, wait_until
+from tests.node.running import (
+    DEADLINE_S,
+    Writer,
+    agreed,
+    change,
+    client_of,
+    leading,
+    log_of,
+    running,
+    transfer,
+    votes,
+    wait_until,
+)
 
 pytestmark = pytest.mark.timeout(180)
-
-
-def votes(cluster: Playground) -> dict[str, str]:
-    return {row.name: row.vote for row in survey(cluster.peer_addresses, 2)}
 
 
 def _grown(cluster: Playground) -> str:
     name = cluster.grow()
     cluster.start(name)
-    wait_until(lambda: agreed(cluster, "member", "add", name).returncode == 0, f"{name} is added")
-    wait_until(lambda: agreed(cluster, "member", "promote", name).returncode == 0, f"{name} is promoted")
+    change(cluster, "add", name, "learner")
+    change(cluster, "promote", name, "voter")
     wait_until(lambda: votes(cluster).get(name) == "voter", f"{name} votes")
     cluster.wait_until_serving(DEADLINE_S, [name])
     return name
@@ -40,28 +47,24 @@ def test_a_cluster_grows_to_five_and_shrinks_to_three_under_a_writing_client(tmp
         leader = leading(cluster)
         leaving = [next(name for name in ("n1", "n2", "n3") if name != leader), leader]
         for name in leaving:
-            told = agreed(cluster, "member", "remove", name)
-            assert told.returncode == 0, told.stderr
+            change(cluster, "remove", name, "")
             cluster.kill(name)
             del cluster.places[name]
             writer.go_on()
-        assert len(votes(cluster)) == 3
-        assert set(votes(cluster).values()) == {"voter"}
+        wait_until(lambda: [*votes(cluster).values()] == ["voter"] * 3, "three are left, and all vote")
         assert writer.missing(cluster.hosts) == []
 
 
 def test_a_leader_that_removes_itself_knows_that_it_is_done_and_leaves_no_gap(tmp_path: Path) -> None:
     """The others have to speak with it until it has heard that they agree."""
-    began = time.monotonic()
-    with running(tmp_path, "--election-timeout-ms", "4000-5000") as cluster:
+    missed_after_s = 10.0
+    with running(tmp_path, "--election-timeout-ms", f"{missed_after_s * 1000:.0f}-11000") as cluster:
         old = leading(cluster)
-        first, began = time.monotonic() - began, time.monotonic()
         told = agreed(cluster, "member", "remove", old)
         assert told.returncode == 0, told.stderr
-        wait_until(lambda: cluster.leader() not in (None, old), "somebody else leads")
-        # The first leader came when its absence was noticed.
-        assert time.monotonic() - began < first, "nobody had to miss it"
-        assert "was removed from the cluster" in log_of(cluster, old)
+        nobody_missed_it = "somebody else leads, and nobody had to miss the old one"
+        wait_until(lambda: cluster.leader() not in (None, old), nobody_missed_it, missed_after_s - 2)
+        wait_until(lambda: "was removed from the cluster" in log_of(cluster, old), "it knows that it is done")
 
 
 def test_a_client_told_of_the_new_members_finds_them(tmp_path: Path) -> None:
@@ -79,9 +82,7 @@ def test_leadership_goes_where_it_is_sent_while_a_client_writes(tmp_path: Path) 
     with running(tmp_path) as cluster, Writer(cluster.hosts) as writer:
         for name in ("n1", "n2", "n3"):
             writer.go_on()
-            told = agreed(cluster, "transfer-leader", name)
-            assert told.returncode == 0, told.stderr
-            wait_until(lambda name=name: cluster.leader() == name, f"{name} leads")
+            transfer(cluster, name)
         writer.go_on()
         assert writer.missing(cluster.hosts) == []
 
@@ -92,8 +93,7 @@ def test_a_founder_that_was_alone_and_lost_its_disk_does_not_elect_itself(tmp_pa
         newcomers = [_grown(cluster), _grown(cluster)]
         with client_of(cluster.hosts) as client:
             client.create("/kept", b"by the others")
-        assert agreed(cluster, "transfer-leader", newcomers[0]).returncode == 0
-        wait_until(lambda: cluster.leader() == newcomers[0], "a newcomer leads")
+        transfer(cluster, newcomers[0])
         cluster.kill("n1")
         before = len(log_of(cluster, "n1"))
         shutil.rmtree(cluster.places["n1"].data)
@@ -101,6 +101,8 @@ def test_a_founder_that_was_alone_and_lost_its_disk_does_not_elect_itself(tmp_pa
         wait_until(lambda: agreed(cluster, "member", "replace", "n1").returncode == 0, "n1 is replaced")
         wait_until(lambda: votes(cluster).get("n1") == "voter", "n1 votes")
         cluster.wait_until_serving(DEADLINE_S, ["n1"])
-        assert "leads term" not in log_of(cluster, "n1")[before:]
+        # Once it votes it may lead as well as the others, if a loaded machine elects anew; but not before.
+        roles = re.findall(r"(leads|follows \S+ in) term", log_of(cluster, "n1")[before:])
+        assert roles[0] != "leads", roles
         with client_of(cluster.places["n1"].client_address) as client:
             assert client.get("/kept")[0] == b"by the others"

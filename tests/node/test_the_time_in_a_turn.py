@@ -69,7 +69,16 @@ async def read_index_asked_after(
     """Whether a leader with a lease names an index to a follower that asks, if the process stops for so long
     between the first event of the turn and the question."""
     now = 0
-    monkeypatch.setattr(clock, "now", lambda: now)
+
+    class Stands(clock.SystemClock):
+        """Until it is told to go on."""
+
+        def now(self) -> int:
+            return now
+
+        def call_at(self, instant: int, callback: Callable[[], None]) -> clock.Alarm:
+            return asyncio.get_running_loop().call_later(max(0, instant - now) / 1000, callback)
+
     members = Members(
         tuple(Member(name, number, f"{name}:1") for number, name in enumerate(("n1", "n2", "n3")))
     )
@@ -102,6 +111,8 @@ async def read_index_asked_after(
     )
     peers = Peers()
     monkeypatch.setattr(shell, "_peers", peers)
+    # Of this node alone: other tests may have nodes in this process.
+    monkeypatch.setattr(shell, "_clock", Stands())
     try:
         now += 500
         shell.start()
