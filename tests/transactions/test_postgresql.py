@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import psycopg
 import pytest
 from click.testing import CliRunner
@@ -26,12 +27,23 @@ from agreed import client
 from agreed.cli.atomic import command
 from agreed.cli.playground import Playground
 from agreed.client.errors import ConnectionLost
-from agreed.transactions import Aborted, Forgotten, InDoubt, Outcome, Refused, Transaction, aio, outcome_of
+from agreed.transactions import (
+    Aborted,
+    Forgotten,
+    InDoubt,
+    Outcome,
+    Refused,
+    Transaction,
+    aio,
+    coordinator,
+    outcome_of,
+)
 from agreed.transactions.databases import Database, database
 from agreed.transactions.decisions import RECORDS, Decisions
 from agreed.transactions.errors import NotFinished
 from agreed.transactions.names import BranchName, new_cluster, new_transaction
-from agreed.transactions.postgresql import Server, _known
+from agreed.transactions.postgresql import PostgreSqlBranch, Server, _known
+from agreed.transactions.records import Record
 from agreed.transactions.recovery import Recovery
 from agreed.transactions.work import Later, Together, Work, run
 from tests.transactions.postgresql import PostgreSQL
@@ -39,6 +51,8 @@ from tests.transactions.postgresql import PostgreSQL
 pytestmark = pytest.mark.peer("postgresql")
 
 WITHIN_S = 60.0
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 class Ground(NamedTuple):
@@ -120,6 +134,18 @@ def two(ground: Ground) -> Iterator[dict[str, psycopg.Connection[Any]]]:
         each.close()
 
 
+@pytest.fixture
+def given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recovery waits a moment only for a coordinator that has died; one that lives has all the time that it
+    was given, and is not too late because the machine stood still."""
+    begin = Decisions.begin
+
+    def begin_for_a_moment(self: Decisions, transaction: str, record: Record, deadline: float) -> Work[None]:
+        return begin(self, transaction, msgspec.structs.replace(record, limit_s=1.5), deadline)
+
+    monkeypatch.setattr(Decisions, "begin", begin_for_a_moment)
+
+
 def insert(tx: Transaction, *numbers: int) -> None:
     for number in numbers:
         tx.orders.execute("INSERT INTO t VALUES (%s)", (number,))
@@ -186,8 +212,6 @@ def test_the_answer_of_prepare_is_believed_and_nothing_else(
     ground: Ground, two: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the check before it had not been: the command tag alone says whether it is prepared."""
-    from agreed.transactions.postgresql import PostgreSqlBranch
-
     def ready(self: PostgreSqlBranch, timeout_s: float) -> Work[bool]:
         return True
         yield
@@ -341,11 +365,12 @@ def die_after(calls: int, work: Work[Any]) -> None:
         pytest.fail("it did not die")
 
 
+@pytest.mark.usefixtures("given_up_soon")
 def test_whoever_dies_wherever_recovery_ends_it_the_same_on_both(ground: Ground) -> None:
     """Its calls: two to ask each whether it has written, the record, two to prepare each, the decision."""
     for calls in range(12):
         two = {name: ground.connect(name) for name in ("orders", "billing")}
-        tx = agreed.atomic(ground.session, timeout_s=1.5, **two)
+        tx = agreed.atomic(ground.session, timeout_s=WITHIN_S, **two)
         tx.__enter__()
         insert(tx, calls)
         die_after(calls, tx._coordinator.commit())
@@ -394,9 +419,17 @@ def test_who_is_interrupted_while_a_branch_prepares_leaves_nothing(
     """It waits for somebody else, who has the same number and does not decide."""
     with ground.connect("orders") as other:
         other.execute("INSERT INTO t VALUES (1)")
-        with pytest.raises(KeyboardInterrupt), agreed.atomic(ground.session, **two) as tx:
+
+        def interrupt_who_waits() -> None:
+            until(lambda: other.execute(WAITING).fetchone() != (0,))
+            os.kill(os.getpid(), signal.SIGINT)
+
+        with (
+            pytest.raises(KeyboardInterrupt),
+            agreed.atomic(ground.session, timeout_s=WITHIN_S, **two) as tx,
+        ):
             insert(tx, 1)
-            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+            threading.Thread(target=interrupt_who_waits).start()
         other.rollback()
     assert tx.outcome is Outcome.ABORTED
     assert not ground.prepared()
@@ -410,30 +443,42 @@ def test_who_is_interrupted_while_a_branch_prepares_leaves_nothing(
 def test_a_database_that_stands_still_does_not_hold_up_the_other(
     ground: Ground, two: dict[str, Any], monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
-    """It is stopped, so its connection lives, and says nothing."""
+    """It is stopped, so its connection lives, and says nothing.  There is time enough for all else, on any
+    machine: from the stop on the time is over a moment later, for the one that stands still."""
     number = two["billing"].info.backend_pid
 
+    def stop(left_s: float) -> None:
+        """`left_s`: how long the coordinator would wait for the next answer."""
+        os.kill(number, signal.SIGSTOP)
+        monkeypatch.setattr(coordinator, "GRACE_S", 0.2 - left_s)
+
     def then_stopped(method: Callable[..., Work[Any]]) -> Callable[..., Work[Any]]:
-        def stopping(self: Decisions, *arguments: Any) -> Work[Any]:
-            answer = yield from method(self, *arguments)
-            os.kill(number, signal.SIGSTOP)
+        def stopping(
+            self: Decisions, transaction: str, record: Record, deadline: float, *more: Any
+        ) -> Work[Any]:
+            answer = yield from method(self, transaction, record, deadline, *more)
+            stop(coordinator.FINISHING_S if phase == "decision" else deadline - time.monotonic())
             return answer
 
         return stopping
+
+    hang_up = PostgreSqlBranch.hang_up
+
+    def hang_up_on_the_one(branch: PostgreSqlBranch) -> None:
+        if branch.name == "billing":
+            hang_up(branch)
 
     if phase == "record":
         monkeypatch.setattr(Decisions, "begin", then_stopped(Decisions.begin))
     if phase == "decision":
         monkeypatch.setattr(Decisions, "decide", then_stopped(Decisions.decide))
-    monkeypatch.setattr("agreed.transactions.coordinator.FINISHING_S", 0.2)
-    monkeypatch.setattr("agreed.transactions.coordinator.GRACE_S", 0.2)
+    monkeypatch.setattr(PostgreSqlBranch, "hang_up", hang_up_on_the_one)
     committed = contextlib.nullcontext() if phase == "decision" else pytest.raises(Aborted)
     try:
-        timeout_s = 20.0 if phase == "decision" else 1.0
-        with committed, agreed.atomic(ground.session, timeout_s=timeout_s, **two) as tx:
+        with committed, agreed.atomic(ground.session, timeout_s=WITHIN_S, **two) as tx:
             insert(tx, 1)
             if phase == "body":
-                os.kill(number, signal.SIGSTOP)
+                stop(WITHIN_S)
         assert ground.rows("orders") == ([1] if phase == "decision" else [])
     finally:
         os.kill(number, signal.SIGCONT)
@@ -445,18 +490,21 @@ def test_a_database_that_stands_still_does_not_hold_up_the_other(
     assert both(ground) == (([1], [1]) if phase == "decision" else ([], []))
 
 
+@pytest.mark.usefixtures("given_up_soon")
 def test_without_the_cluster_it_is_in_doubt_until_the_cluster_is_back(
     ground: Ground, two: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decide = Decisions.decide
 
-    def without_cluster(self: Decisions, *arguments: Any) -> Work[Any]:
+    def without_cluster(
+        self: Decisions, transaction: str, decided: Record, deadline: float, *more: Any
+    ) -> Work[Any]:
         ground.cluster.kill("n1")
-        return (yield from decide(self, *arguments))
+        return (yield from decide(self, transaction, decided, time.monotonic() + 1.0, *more))
 
     with monkeypatch.context() as patched, pytest.raises(InDoubt) as doubt:
         patched.setattr(Decisions, "decide", without_cluster)
-        with agreed.atomic(ground.session, timeout_s=2.0, **two) as tx:
+        with agreed.atomic(ground.session, timeout_s=WITHIN_S, **two) as tx:
             insert(tx, 1)
     assert tx.outcome is None
     assert len(ground.prepared()) == 2
@@ -565,8 +613,7 @@ def test_a_task_that_is_cancelled_while_a_branch_prepares_leaves_nothing(ground:
                     await each.execute("INSERT INTO t VALUES (1)")
 
         task = asyncio.create_task(sell())
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while other.execute(waiting).fetchone() == (0,):
+        while other.execute(WAITING).fetchone() == (0,):
             await asyncio.sleep(0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -649,19 +696,24 @@ def test_an_operator_sees_and_resolves_what_is_open(ground: Ground, tmp_path: Pa
     until(lambda: do("list")[1] == "nothing is under way\n")
 
 
+@pytest.mark.usefixtures("given_up_soon")
 def test_a_node_recovers_by_itself(ground: Ground, tmp_path: Path) -> None:
+    """From its start on, so that everything is seen to be as it was left before."""
     file = tmp_path / "databases.toml"
     file.write_text("".join(f'{name} = "{ground.server.dsn_of(name)}"\n' for name in ("orders", "billing")))
-    with Playground(tmp_path, size=1, flags=["--atomic-databases", str(file)]) as cluster:
+    with Playground(tmp_path, size=1) as cluster:
         cluster.start_all()
         cluster.wait_until_serving(WITHIN_S)
         with client.connect(f"agreed://{cluster.hosts}") as session:
             two = {name: ground.connect(name) for name in ("orders", "billing")}
-            tx = agreed.atomic(session, timeout_s=1.5, **two)
+            tx = agreed.atomic(session, timeout_s=WITHIN_S, **two)
             tx.__enter__()
             insert(tx, 1)
             die_after(9, tx._coordinator.commit())
             assert len(ground.prepared()) == 2
+            cluster.kill("n1")
+            cluster.flags = ["--atomic-databases", str(file)]
+            cluster.start("n1")
             until(lambda: not ground.prepared())
             assert outcome_of(session, tx.id) is Outcome.ABORTED
             for each in two.values():
