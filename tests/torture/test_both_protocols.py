@@ -40,7 +40,7 @@ class Both(Agreed):
         return super().client(name, addresses, dice)
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(290)
 def test_both_histories_are_right_through_killed_leaders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,10 +53,12 @@ def test_both_histories_are_right_through_killed_leaders(
         return [scene.leader]
 
     monkeypatch.setattr(Scene, "pick", leader)
-    plan = Plan(Both(), 3, 15, [*THROUGH_ZOOKEEPER, *THROUGH_ETCD], ["kill"], 7, tmp_path / "nodes")
-    report = asyncio.run(run(plan))
-    told = "\n".join(lines(report))
-    assert killed, told
-    assert not report.violated, told
-    for name, judged in report.workloads.items():
-        assert judged.count(Status.OK) > 10, f"{name}: {told}"
+    workloads = [*THROUGH_ZOOKEEPER, *THROUGH_ETCD]
+    for seconds in (15, 60):  # a machine with much to do does less in its time
+        plan = Plan(Both(), 3, seconds, workloads, ["kill"], 7, tmp_path / f"nodes-{seconds}")
+        report = asyncio.run(run(plan))
+        told = "\n".join(lines(report))
+        assert not report.violated, told
+        if killed and all(judged.count(Status.OK) > 10 for judged in report.workloads.values()):
+            return
+    pytest.fail(told)

@@ -11,7 +11,7 @@ import pytest
 from agreed.torture.network import Caller, Network, Rule
 from agreed.torture.processes import LOOPBACK, free_ports
 
-SOON_S = 5.0
+SOON_S = 30.0
 NOT_YET_S = 0.15
 
 

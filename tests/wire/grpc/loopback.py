@@ -100,7 +100,7 @@ def serving(make: Callable[[], EchoServer]) -> Iterator[int]:
     async def start() -> asyncio.Server:
         return await loop.create_server(lambda: _Protocol(make()), "127.0.0.1", 0)
 
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent import futures
@@ -184,14 +185,20 @@ def test_a_method_that_is_not_there(caller: Caller) -> None:
 
 
 def test_a_server_that_stops_tells_us(caller: Caller) -> None:
+    begun = threading.Event()
+
+    def slow_from_here(request: bytes, context: grpc.ServicerContext) -> bytes:
+        begun.set()
+        return slow(request, context)
+
     server = grpc.server(futures.ThreadPoolExecutor(2))
-    handlers = {"Slow": grpc.unary_unary_rpc_method_handler(slow)}
+    handlers = {"Slow": grpc.unary_unary_rpc_method_handler(slow_from_here)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
     other = Caller(server.add_insecure_port("127.0.0.1:0"))
     server.start()
     stream = other.connection.call(SLOW, {}, b"")
     other.flush()
-    time.sleep(0.05)
+    assert begun.wait(WAIT_S)
     stopped = server.stop(0.2)
     other.until(stream)
     assert any(isinstance(event, Goaway) for event in other.heard)
