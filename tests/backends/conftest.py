@@ -20,8 +20,12 @@ from typing import Protocol
 import pytest
 
 from agreed.backends import zookeeper
-from agreed.backends.contract import Backend
+from agreed.backends.contract import Backend, Put, Session
+from agreed.backends.etcd import EtcdBackend
+from agreed.backends.etcd.calls import Calls
+from agreed.backends.zookeeper.backend import ZooKeeperBackend
 from agreed.client import loop_thread
+from agreed.client.errors import SessionExpired
 from agreed.coordination.schemes import factory_of
 from agreed.torture.processes import free_ports
 from tests.acceptance.cluster import ZooKeeperEnsemble
@@ -148,6 +152,31 @@ with_connections_to_cut = pytest.mark.parametrize(
 )
 
 numbers = itertools.count(1)
+
+
+async def owned(backend: Backend, key: str, ttl_s: float) -> Session:
+    """A session to which the key belongs.  On a machine that stands still for a moment it may be over before
+    it has put anything; then with the next one."""
+    while True:
+        session = await backend.open_session(ttl_s)
+        try:
+            await backend.commit([], [Put(key, b"", session)])
+        except SessionExpired:
+            continue
+        return session
+
+
+@contextlib.contextmanager
+def in_peace(backend: Backend) -> Iterator[None]:
+    """Calls that have a few tenths of a second have all the time meanwhile: what is only prepared does not
+    fail because the machine stood still."""
+    calls = backend._calls if isinstance(backend, EtcdBackend) else backend
+    assert isinstance(calls, Calls | ZooKeeperBackend)
+    usual_s, calls.request_timeout_s = calls.request_timeout_s, 30.0
+    try:
+        yield
+    finally:
+        calls.request_timeout_s = usual_s
 
 
 class Place:

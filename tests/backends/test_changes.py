@@ -95,6 +95,7 @@ def test_it_becomes_quiet_and_others_do_not_disturb(place: Place, below: bool) -
             backend.changes("a", below=below) as changes,
         ):
             await other.commit([], [Put("a", b"1")])
+            assert await changes.wait(DEADLINE_S)
             async with asyncio.timeout(DEADLINE_S):
                 while await changes.wait(0.3):
                     pass

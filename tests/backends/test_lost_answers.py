@@ -10,7 +10,7 @@ import pytest
 
 from agreed.backends.contract import Absent, At, Backend, Change, Delete, Guard, Kind, Layout, Put
 from agreed.client.errors import ClientError, Unanswered
-from tests.backends.conftest import Place, with_connections_to_cut
+from tests.backends.conftest import Place, in_peace, with_connections_to_cut
 from tests.node.running import DEADLINE_S
 
 ARRIVES = pytest.mark.parametrize("arrives", [True, False], ids=["done", "not done"])
@@ -221,9 +221,10 @@ def test_nobody_claims_what_somebody_else_did(place: Place, arrives: bool) -> No
 def test_a_call_takes_no_longer_than_it_may(place: Place) -> None:
     async def story() -> None:
         async with place.leash() as leash, place.backend(by=leash, request_timeout_s=0.3) as backend:
-            session = await backend.open_session(10.0)
             mark = uuid4().hex
-            await backend.enter("line", session, mark, b"", Kind.WRITER, Layout.KAZOO)
+            with in_peace(backend):
+                session = await backend.open_session(10.0)
+                await backend.enter("line", session, mark, b"", Kind.WRITER, Layout.KAZOO)
             leash.close()
             calls = [
                 backend.get("k"),

@@ -9,7 +9,7 @@ import pytest
 from agreed.backends.contract import Absent, Delete, Put
 from agreed.client.errors import ClientError
 from agreed.errors import ConfigurationError
-from tests.backends.conftest import Place, with_connections_to_cut
+from tests.backends.conftest import Place, owned, with_connections_to_cut
 from tests.node.running import DEADLINE_S
 
 
@@ -108,8 +108,7 @@ def test_closing_the_backend_ends_its_sessions(place: Place) -> None:
 def test_a_session_that_nobody_renews_runs_out(place: Place) -> None:
     async def story() -> None:
         async with place.backend() as other, place.leash() as leash, place.backend(by=leash) as backend:
-            session = await backend.open_session(place.shortest_ttl_s)
-            await backend.commit([], [Put("k", b"", session)])
+            session = await owned(backend, "k", place.shortest_ttl_s)
             ended = asyncio.Event()
             session.on_end(ended.set)
             leash.close()

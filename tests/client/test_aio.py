@@ -277,8 +277,8 @@ def test_writes_wait_for_a_leader_and_each_is_done_once(three_nodes: Playground)
 
             async def kill() -> None:
                 await asyncio.sleep(0.02)
-                leader = three_nodes.leader()
-                assert leader is not None
+                while (leader := three_nodes.leader()) is None:
+                    await asyncio.sleep(0.02)
                 three_nodes.kill(leader)
 
             await asyncio.gather(kill(), *[write() for _ in range(10)])
@@ -301,8 +301,13 @@ def test_by_tls_and_only_with_whom_the_certificate_names(tmp_path: Path) -> None
             async with await aio.connect(named, ssl=ours) as session:
                 await session.create("/a", bytes(300_000))
                 assert len((await session.get("/a")).data) == 300_000
-            with pytest.raises(errors.TimedOut, match="certificate"):
-                await aio.connect(server.url, ssl=ours, connect_timeout_s=0.5)
+            # How soon a certificate is looked at is a matter of the machine.
+            why, timeout_s = "", 0.5
+            while "certificate" not in why and timeout_s < 60:
+                with pytest.raises(errors.TimedOut) as raised:
+                    await aio.connect(server.url, ssl=ours, connect_timeout_s=timeout_s)
+                why, timeout_s = str(raised.value), 2 * timeout_s
+            assert "certificate" in why
             with pytest.raises(errors.TimedOut):
                 await aio.connect(named, connect_timeout_s=0.5)
 
@@ -368,7 +373,8 @@ def test_who_stops_waiting_leaves_the_others_their_answers() -> None:
         async with ScriptedServer(answers) as server:
             session = await aio.connect(server.url)
             first = asyncio.ensure_future(session.get("/first"))
-            await asyncio.sleep(0.05)
+            while not held:
+                await asyncio.sleep(0.001)
             first.cancel()
             with pytest.raises(errors.NoNode) as raised:
                 await session.get("/second")

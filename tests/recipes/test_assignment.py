@@ -115,24 +115,24 @@ def test_what_was_taken_away_is_given_back_when_the_next_share_is_asked_for(clie
         async with clients() as one, clients() as two:
             mine, yours = Group(one, "workers"), Group(two, "workers")
             async with mine.join() as member, mine.assign(member, ITEMS) as shares:
-                everything = await shares.next(10.0)
+                everything = await shares.next(30.0)
                 while everything.keys() != set(ITEMS):
-                    everything = await shares.next(10.0)
+                    everything = await shares.next(30.0)
                 async with yours.join() as newcomer, yours.assign(newcomer, ITEMS) as more:
-                    rest = await shares.next(10.0)
+                    rest = await shares.next(30.0)
                     while set(rest) != {
                         item for item in ITEMS if owner_of(item, [member.id, newcomer.id]) == member.id
                     }:
-                        rest = await shares.next(10.0)
-                    assert await more.next(10.0) == {}
+                        rest = await shares.next(30.0)
+                    assert await more.next(30.0) == {}
                     taken = everything.keys() - rest.keys()
                     for item in taken:
                         everything[item].check()  # it may bring to an end what it has begun
                     with pytest.raises(TimeoutError):
                         await shares.next(0.1)
-                    theirs = await more.next(10.0)
+                    theirs = await more.next(30.0)
                     while theirs.keys() != taken:
-                        theirs = await more.next(10.0)
+                        theirs = await more.next(30.0)
                     assert all(not everything[item].held for item in taken)
                     assert all(theirs[item].token > everything[item].token for item in taken)
 
@@ -146,11 +146,11 @@ def test_what_was_taken_away_stays_until_then_whoever_else_comes_and_only_its_ow
         async with clients() as one, clients() as two, clients() as three:
             mine, yours, theirs = (Group(each, "workers") for each in (one, two, three))
             async with mine.join() as first, mine.assign(first, ITEMS) as shares:
-                everything = await shares.next(10.0)
+                everything = await shares.next(30.0)
                 while everything.keys() != set(ITEMS):
-                    everything = await shares.next(10.0)
+                    everything = await shares.next(30.0)
                 async with yours.join() as second, yours.assign(second, ITEMS):
-                    rest = await shares.next(10.0)
+                    rest = await shares.next(30.0)
                     assert rest.keys() < everything.keys()
                     async with theirs.join() as third, theirs.assign(third, ITEMS):
                         members = [first.id, second.id, third.id]
@@ -177,13 +177,13 @@ def test_an_item_whose_key_was_deleted_is_asked_for_again(
         async with clients() as one, clients() as two:
             group = Group(one, "workers")
             async with group.join() as member, group.assign(member, ["a"]) as shares:
-                share = await shares.next(10.0)
+                share = await shares.next(30.0)
                 while not share:
-                    share = await shares.next(10.0)
+                    share = await shares.next(30.0)
                 await two.backend.commit([], [Delete(share["a"].key)])
-                again = await shares.next(10.0)
+                again = await shares.next(30.0)
                 while not again:
-                    again = await shares.next(10.0)
+                    again = await shares.next(30.0)
                 assert share["a"].lost
                 assert again["a"].token > share["a"].token
 

@@ -149,10 +149,10 @@ def test_who_follows_sees_the_newest_value_and_that_there_is_none(clients: Clien
         async with clients() as one, clients() as two:
             cell = Cell(one, "app", int)
             async with Cell(two, "app", int).follow() as states:
-                assert await states.next(5.0) is None
-                assert await cell.set(1) == await states.next(5.0)
+                assert await states.next(30.0) is None
+                assert await cell.set(1) == await states.next(30.0)
                 await cell.delete()
-                assert await states.next(5.0) is None
+                assert await states.next(30.0) is None
 
     clients.play(story)
 

@@ -47,18 +47,18 @@ def test_who_follows_sees_each_leader_and_that_there_is_none(clients: Clients) -
         async with clients() as one, clients() as two:
             election = Election(one, "leader", value=b"1")
             async with Election(two, "leader").follow() as leaders:
-                assert await leaders.next(5.0) is None
+                assert await leaders.next(30.0) is None
                 with pytest.raises(TimeoutError):
                     await leaders.next(0.05)
                 async with election.lead() as term:
-                    leader = await leaders.next(5.0)
+                    leader = await leaders.next(30.0)
                     assert leader is not None
                     assert (leader.value, leader.token) == (b"1", term.token)
                     await term.proclaim(b"one")
-                    leader = await leaders.next(5.0)
+                    leader = await leaders.next(30.0)
                     assert leader is not None
                     assert (leader.value, leader.token) == (b"one", term.token)
-                assert await leaders.next(5.0) is None
+                assert await leaders.next(30.0) is None
 
     clients.play(story)
 

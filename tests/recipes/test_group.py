@@ -41,16 +41,16 @@ def test_members_are_seen_in_the_order_in_which_they_came(clients: Clients) -> N
 def test_who_follows_sees_who_comes_goes_and_dies(clients: Clients) -> None:
     async def story() -> None:
         async with clients() as one, clients() as two, Group(two, "workers").follow() as states:
-            assert await states.next(5.0) == []
+            assert await states.next(30.0) == []
             membership = await Group(one, "workers").join(b"1").acquire()
-            [member] = await states.next(5.0)
+            [member] = await states.next(30.0)
             assert (member.info, member.id, member.session) == (
                 b"1",
                 membership.id,
                 membership.session.id,
             )
             await membership.session.close()
-            assert await states.next(5.0) == []
+            assert await states.next(30.0) == []
             assert membership.lost
 
     clients.play(story)

@@ -19,17 +19,17 @@ def test_it_opens_with_the_last_and_stays_open(clients: Clients) -> None:
             assert await mine.left() == 3
             waiting = asyncio.create_task(mine.wait())
             async with yours.follow() as left:
-                assert await left.next(5.0) == 3
+                assert await left.next(30.0) == 3
                 assert sorted(await asyncio.gather(mine.count_down(), yours.count_down())) == [1, 2]
                 with pytest.raises(WaitTimeout):
                     await yours.wait(0.05)
                 assert not waiting.done()
                 assert await yours.count_down() == 0
                 await waiting
-                while await left.next(5.0):
+                while await left.next(30.0):
                     pass
             assert await mine.count_down() == 0
-            await yours.wait(5.0)
+            await yours.wait(30.0)
 
     clients.play(story)
 

@@ -61,15 +61,15 @@ def test_who_follows_gets_the_old_ones_and_then_those_that_come(clients: Clients
             mine, yours = words(one), words(two)
             await mine.append("a")
             async with yours.read(follow=True) as records, yours.read(None, follow=True) as news:
-                assert (await records.next(5.0)).value == "a"
+                assert (await records.next(30.0)).value == "a"
                 with pytest.raises(TimeoutError):
                     await news.next(0.1)
                 with pytest.raises(TimeoutError):
                     await records.next(0.05)
                 for number in range(70):
                     await mine.append(f"{number}")
-                    assert (await records.next(5.0)).value == f"{number}"
-                assert [(await news.next(5.0)).offset for _ in range(70)] == list(range(1, 71))
+                    assert (await records.next(30.0)).value == f"{number}"
+                assert [(await news.next(30.0)).offset for _ in range(70)] == list(range(1, 71))
 
     clients.play(story)
 

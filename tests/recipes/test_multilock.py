@@ -8,6 +8,7 @@ import pytest
 
 from agreed.backends.contract import Delete, Put
 from agreed.recipes.errors import AcquireTimeout, LockLost, NotHeld
+from agreed.recipes.grant import Grant
 from agreed.recipes.lock import Lock
 from agreed.recipes.multilock import MultiGrant, MultiLock
 from agreed.recipes.sessions import Sessions
@@ -106,8 +107,20 @@ def test_who_loses_one_loses_all(clients: Clients) -> None:
     clients.play(story)
 
 
-def test_one_that_is_lost_while_the_next_is_waited_for_is_taken_again(clients: Clients) -> None:
+def test_one_that_is_lost_while_the_next_is_waited_for_is_taken_again(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agreed.recipes.grant.LOOK_AFTER_S", 0.0)
+
     async def story() -> None:
+        noticed = asyncio.Event()
+        lose = Grant.lose
+
+        def notice(grant: Grant, why: str) -> None:
+            lose(grant, why)
+            noticed.set()
+
+        monkeypatch.setattr(Grant, "lose", notice)
         async with clients() as one, clients() as two:
             other = await Lock(two, "b").acquire()
             waiting = asyncio.create_task(MultiLock(one, ["a", "b"]).acquire())
@@ -115,7 +128,7 @@ def test_one_that_is_lost_while_the_next_is_waited_for_is_taken_again(clients: C
             first = await Lock(two, "a").holder()
             assert first is not None
             await two.backend.commit([], [Delete(first.key)])
-            await asyncio.sleep(1.1)  # so long it takes until somebody who holds a lock watches it
+            await noticed.wait()
             await other.release()
             held = await waiting
             held.check()

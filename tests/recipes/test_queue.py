@@ -175,7 +175,7 @@ def test_whose_session_ends_loses_his_jobs_and_cannot_say_that_they_are_done(cli
 
             with pytest.raises(JobLost):
                 await work()
-            again = await numbers(two).take(5.0)
+            again = await numbers(two).take(30.0)
             assert again.value == 1
             assert again.token > jobs[0].token
             with pytest.raises(JobLost):
@@ -192,7 +192,7 @@ def test_what_is_done_with_the_acknowledgement_is_done_by_who_has_the_job(client
             await numbers(one).put(1)
             lost = await numbers(one).take()
             await two.backend.commit([], [Delete(lost.key)])  # as an operator does
-            again = await numbers(two).take(5.0)
+            again = await numbers(two).take(30.0)
             with pytest.raises(JobLost):
                 await lost.ack(also=[Put("result", b"lost")])
             assert lost.lost
@@ -213,7 +213,7 @@ def test_a_job_that_was_lost_unnoticed_is_not_done_at_the_end_of_its_body(client
             with pytest.raises(JobLost):
                 async with await numbers(one).take() as job:
                     await two.backend.commit([], [Delete(job.key)])
-                    again = await numbers(two).take(5.0)
+                    again = await numbers(two).take(30.0)
             await again.ack()
             await nothing_is_left(one)
 
@@ -233,7 +233,7 @@ def test_answers_that_are_lost_neither_lose_nor_double_a_job(clients: Clients) -
                 await queue.put(number)
             for number in range(7):
                 way.lose(every[number % 3])  # of the claim
-                job = await queue.take(5.0)
+                job = await queue.take(30.0)
                 way.lose(every[number % 2])  # of the acknowledgement
                 await job.ack(also=[Put(f"results/{job.value}", b"")])
                 done.append(job.value)
@@ -246,24 +246,46 @@ def test_answers_that_are_lost_neither_lose_nor_double_a_job(clients: Clients) -
     clients.play(story)
 
 
-def test_a_delayed_job_comes_when_its_time_has_come(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Clock:
+    """The clock of all queues of this process; it stands still where a test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._stands_at_s: float | None = None
+        self.later_s = 0.0
+        monkeypatch.setattr(queue_module, "now_ms", lambda: int(self.now_s() * 1000))
+
+    def now_s(self) -> float:
+        return self.later_s + (time.time() if self._stands_at_s is None else self._stands_at_s)
+
+    def stand_still(self) -> None:
+        self._stands_at_s = time.time()
+
+    def go_on(self) -> None:
+        self.later_s = self.now_s() - time.time()
+        self._stands_at_s = None
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_a_delayed_job_comes_when_its_time_has_come(clients: Clients, clock: Clock) -> None:
     async def story() -> None:
         async with clients() as one, clients() as two:
             queue = numbers(one)
-            later_s = 0.0
-            monkeypatch.setattr(queue_module, "now_ms", lambda: int((time.monotonic() + later_s) * 1000))
+            clock.stand_still()
             await queue.put(1, delay=150.0, priority=0)
             await queue.put(2, delay=100.0, priority=0)
             await queue.put(3, delay=0.2)
             assert await queue.try_take() is None
             assert await queue.count() == 3
-            job = await numbers(two).take(20.0)
+            clock.go_on()
+            job = await numbers(two).take(30.0)
             assert job.value == 3
             await job.ack()
             assert await queue.try_take() is None
-            later_s = 300.0
+            clock.later_s += 300.0
             assert await drained(numbers(two)) == [2, 1]
             await nothing_is_left(one)
             for _ in range(10):
@@ -275,11 +297,16 @@ def test_a_delayed_job_comes_when_its_time_has_come(
     clients.play(story)
 
 
-def test_a_job_that_is_put_into_a_minute_that_is_being_forgotten_is_not_forgotten(clients: Clients) -> None:
+def test_a_job_that_is_put_into_a_minute_that_is_being_forgotten_is_not_forgotten(
+    clients: Clients, clock: Clock
+) -> None:
     async def story() -> None:
         async with clients() as one, clients() as two:
             queue, other = numbers(one), numbers(two)
+            clock.stand_still()
+            clock.later_s = MINUTE_MS / 1000 - clock.now_s() % (MINUTE_MS / 1000)  # a minute begins
             await queue.put(1, delay=0.001)
+            clock.later_s += 1.0
             await (await queue.take()).ack()
             minute = next(iter((await state_of(one)).later))
             seen = await queue._look()
@@ -289,25 +316,27 @@ def test_a_job_that_is_put_into_a_minute_that_is_being_forgotten_is_not_forgotte
             await other._commit(lambda state: (state.with_minute(minute), [], []))
             await queue._forget(closed, minute, is_open=False)
             assert (await state_of(one)).later == {minute: True}, "it was open again, and may have jobs"
-            assert minute * MINUTE_MS <= time.time() * 1000
+            assert minute * MINUTE_MS <= clock.now_s() * 1000
 
     clients.play(story)
 
 
-def test_a_job_may_be_put_off(clients: Clients) -> None:
+def test_a_job_may_be_put_off(clients: Clients, clock: Clock) -> None:
     async def story() -> None:
         async with clients() as one:
             queue = numbers(one)
             await queue.put(1)
             await queue.put(2)
             async with await queue.take() as job:
-                due_s = time.time() + 0.3
+                clock.stand_still()
+                due_s = clock.now_s() + 0.3
                 await job.postpone(0.3)
             second = await queue.take()
             assert second.value == 2
             await second.ack()
-            again = await queue.take(20.0)
-            assert time.time() >= due_s
+            clock.go_on()
+            again = await queue.take(30.0)
+            assert clock.now_s() >= due_s
             assert again.value == 1
             await again.ack()
             await nothing_is_left(one)
@@ -321,7 +350,7 @@ def test_who_lost_a_job_unnoticed_cannot_put_it_off(clients: Clients) -> None:
             await numbers(one).put(1)
             lost = await numbers(one).take()
             await two.backend.commit([], [Delete(lost.key)])
-            again = await numbers(two).take(5.0)
+            again = await numbers(two).take(30.0)
             with pytest.raises(JobLost):
                 await lost.postpone(0.001)
             await again.ack()
@@ -338,7 +367,7 @@ def test_what_could_not_be_acknowledged_is_given_back(clients: Clients) -> None:
             with pytest.raises(ConnectionLost, match="was not done"):
                 async with await numbers(sessions).take():
                     way.lose(Loss.REFUSED, Loss.REFUSED, Loss.REFUSED)
-            again = await numbers(two).take(5.0)
+            again = await numbers(two).take(30.0)
             await again.ack()
             await nothing_is_left(two)
 

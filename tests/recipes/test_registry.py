@@ -50,12 +50,12 @@ def test_instances_are_found_as_long_as_they_are_there(clients: Clients) -> None
 def test_who_follows_sees_who_comes_and_dies(clients: Clients) -> None:
     async def story() -> None:
         async with clients() as one, clients() as two, Registry(two).follow("mail") as states:
-            assert await states.next(5.0) == []
+            assert await states.next(30.0) == []
             registration = await Registry(one).register("mail", "a:25").acquire()
-            [instance] = await states.next(5.0)
+            [instance] = await states.next(30.0)
             assert instance.address == "a:25"
             await registration.session.close()
-            assert await states.next(5.0) == []
+            assert await states.next(30.0) == []
             with pytest.raises(MembershipLost):
                 await registration.update(address="b:25")
 

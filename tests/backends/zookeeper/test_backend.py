@@ -15,7 +15,7 @@ from agreed.backends.errors import Unsupported
 from agreed.backends.zookeeper import connect
 from agreed.client.errors import BadArguments, Forked, NoChildrenForEphemerals, SessionClosed, TimedOut
 from agreed.errors import ConfigurationError
-from tests.backends.conftest import Place
+from tests.backends.conftest import Place, in_peace, owned
 from tests.backends.test_changes import is_there, until
 from tests.node.running import DEADLINE_S, client_of
 
@@ -55,8 +55,7 @@ def test_a_backend_outlives_its_own_session(place: Place) -> None:
             backend.changes("a", below=False) as here,
             backend.changes("a", below=True) as below,
         ):
-            session = await backend.open_session(ttl_s)
-            await backend.commit([], [Put("mine", b"", session)])
+            session = await owned(backend, "mine", ttl_s)
             leash.close()
             asking = [asyncio.ensure_future(backend.get("a")), asyncio.ensure_future(backend.names(""))]
             async with asyncio.timeout(DEADLINE_S):
@@ -125,8 +124,9 @@ def test_no_call_waits_longer_than_it_may_for_a_new_session(place: Place) -> Non
             place.backend(by=leash, request_timeout_s=0.3) as backend,
             backend.changes("k", below=True) as changes,
         ):
-            session = await backend.open_session(10.0)
-            await session.close()
+            with in_peace(backend):
+                session = await backend.open_session(10.0)
+                await session.close()
             leash.close()
             calls = [
                 backend.get("k"),
