@@ -53,7 +53,7 @@ Server {
 };
 """
 
-def four_letter_word(port: int, word: bytes, timeout_s: float = 2.0) -> str:
+def four_letter_word(port: int, word: bytes, timeout_s: float = 10.0) -> str:
     """What the server answers to `word` (`srvr`, `ruok`, ...); OSError where nobody listens."""
     with socket.create_connection((LOOPBACK, port), timeout_s) as connection:
         connection.sendall(word)

@@ -20,7 +20,7 @@ def other() -> Iterator[Callable[[Node], KazooClient]]:
 
     def connected(node: Node) -> KazooClient:
         client = KazooClient(node.address)
-        client.start(20)
+        client.start(60)
         clients.append(client)
         return client
 

@@ -13,6 +13,7 @@ from tests.acceptance.raw_client import NOTIFICATION, Closed, RawClient, Reply, 
 from tests.acceptance.requests import AnyRequest
 
 QUIET_S = 0.4
+PATIENCE_S = 30.0
 
 
 class Interview:
@@ -24,7 +25,7 @@ class Interview:
         self.lines: list[str] = []
 
     def client(self) -> RawClient:
-        return connect(self.port, timeout_s=5)
+        return connect(self.port, timeout_s=PATIENCE_S)
 
     def note(self, question: str, answer: object) -> None:
         self.lines.append(f"{question} -> {answer}")
@@ -64,7 +65,7 @@ class Interview:
     def hear_nothing(self, question: str, client: RawClient) -> None:
         client.set_timeout(QUIET_S)
         self.hear(question, client)
-        client.set_timeout(5)
+        client.set_timeout(PATIENCE_S)
 
     # --- saying it in words
 

@@ -191,6 +191,7 @@ def test_its_session_goes_on_at_another_node(
         told = client.ask("events 3")
         assert sorted(told) == [f"changed {top}/ephemeral", f"children {top}", f"created {top}/later"]
         assert client.ask("close") == ["ok"]
+        writer.sync(top)
         assert writer.exists(f"{top}/ephemeral") is None
     cluster.restart(dies)
 
@@ -250,7 +251,7 @@ def errands(ensemble: Ensemble) -> list[tuple[str, int, list[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=30,
+            timeout=90,
             check=False,
         )
         lines = [VARYING.sub("...", line) for line in run.stdout.splitlines() if "ZOO_INFO@" not in line]

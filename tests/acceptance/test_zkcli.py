@@ -458,7 +458,7 @@ def peer() -> Iterator[Ensemble]:
 def configuration_lines(node: Node) -> dict[str, str]:
     """The lines of /zookeeper/config by the last digit of the node's name."""
     client = KazooClient(node.address)
-    client.start(15)
+    client.start(60)
     try:
         text = client.get("/zookeeper/config")[0].decode()
     finally:
@@ -557,7 +557,7 @@ def test_a_removed_node_comes_back_as_a_new_one(tmp_path: Path) -> None:
         line = configuration_lines(first)[removed.name[-1]]
         script = f"addauth digest super:test\nreconfig -remove {removed.name[-1]}\ncreate /meanwhile x"
         talk(first.address, script.splitlines(), tmp_path)
-        wait_until(lambda: removed.mode() is None, 10, "the removed node has stopped serving")
+        wait_until(lambda: removed.mode() is None, 30, "the removed node has stopped serving")
         removed.kill()
         shutil.rmtree(removed.data_directory)
         removed.command.append("--join")

@@ -25,6 +25,7 @@ ABOUT_THE_SERVER = {"StatusResponse", "AuthenticateResponse", "HashResponse", "H
 OURS = {"storageVersion", "dbSizeQuota", "downgradeInfo", "hash_revision"}
 """Fields of 3.6, which 3.5 does not have."""
 CHOSEN_FROM = 1 << 32
+PATIENCE_S = 30.0
 
 
 class Interview:
@@ -60,7 +61,7 @@ class Interview:
             late = "deadline exceeded" in (refusal.details() or "").lower()
             self.say(question, "DEADLINE_EXCEEDED 'Deadline Exceeded'" if late else refused(refusal))
 
-    def hear(self, question: str, stream: Stream, replies: int, within_s: float = 4.0) -> None:
+    def hear(self, question: str, stream: Stream, replies: int, within_s: float = PATIENCE_S) -> None:
         """Write down the next replies of a stream, each on a line of its own."""
         for _ in range(replies):
             self.attempt(question, lambda: self.told(stream.next(within_s)))

@@ -7,6 +7,10 @@ Most of the time is spent in the suite's own sleeps, so it is shared out among w
 its own: the tests empty the store after themselves.  The nodes are named as the suite expects it.  For reads
 without a quorum it looks for two of them by their command lines and stops them; as a second worker's nodes
 would be found too, all such tests go to one worker, after the others.
+
+Some of its tests sleep for a second or two and then ask what a lease has come to, which a machine with much
+else to do answers otherwise.  So a test that fails is run once more, by itself on a cluster of its own, and
+is named in `again`; one that fails twice has failed.
 """
 
 from __future__ import annotations
@@ -31,7 +35,9 @@ ROOT = Path(__file__).resolve().parents[3]
 PLACE = ROOT / ".peers" / "python-etcd3"
 VERSION = "0.12.0"
 LIBRARIES = ("protobuf<3.21", "grpcio", "tenacity==6.1.0", "six", "mock", "pytest<10", "hypothesis>=6")
-PATIENCE_S = 280
+PATIENCE_S = 900
+SECOND_CHANCES_MOST = 3
+"""With more failures than these it is not the machine that is slow."""
 
 WITHOUT_QUORUM = ("test_get_key_serializable", "test_get_prefix_serializable")
 ENABLES_USERS = "test_user_pwd_auth"
@@ -50,11 +56,14 @@ class Outcome:
 
     passed: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
     skipped: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        return f"{len(self.passed)} passed, {len(self.failed)} failed in {self.seconds:.0f} s"
+        return f"{len(self.passed)} passed, {len(self.failed)} failed in {self.seconds:.0f} s" + (
+            f"; passed the second time: {', '.join(self.again)}" if self.again else ""
+        )
 
 
 class CannotInstall(Exception):
@@ -162,8 +171,28 @@ def run_suite(server: str = "ours") -> Outcome:
             last.wait(PATIENCE_S)
         for file in sorted(directory.glob("*/outcome.xml")):
             read(file, outcome)
+    if 0 < len(outcome.failed) <= SECOND_CHANCES_MOST:
+        _second_chance(suite, server, outcome)
     outcome.seconds = time.monotonic() - started
     return outcome
+
+
+def _second_chance(suite: Path, server: str, outcome: Outcome) -> None:
+    """Exactly those that failed, each in a cluster of its own: one of them may leave users behind."""
+    for failed in list(outcome.failed):
+        with (
+            tempfile.TemporaryDirectory(prefix="python-etcd3-") as name,
+            OurNodes(3) if server == "ours" else RealNodes(3) as cluster,
+        ):
+            directory = Path(name) / "again"
+            test = failed.rpartition("::")[2]
+            chosen = ENABLES_USERS if test == ENABLES_USERS else failed.replace("::", " and ")
+            start_worker(suite, chosen, cluster.etcd_addresses[0], directory).wait(PATIENCE_S)
+            second = Outcome()
+            read(directory / "outcome.xml", second)
+        if failed in second.passed:
+            outcome.again[failed] = outcome.failed.pop(failed)
+            outcome.passed.add(failed)
 
 
 def without_earlier(chosen: list[str], number: int) -> str:
