@@ -51,6 +51,7 @@ from agreed.node.listen import ClientProtocol, EtcdProtocol, PeerProtocol, liste
 from agreed.node.shell import Shell
 from agreed.node.tls import ALPN_ETCD, CertificateFiles, PeerTls, of_peers, of_server
 from agreed.node.values import split_address
+from agreed.replica.etcd import gateway  # noqa: F401 - a leader does not load it while others wait
 from agreed.replica.founding import Founding
 from agreed.replica.reconfiguration import server_number
 from agreed.replica.replica import Replica

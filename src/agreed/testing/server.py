@@ -21,12 +21,8 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
-from agreed.check.linearizable import linearizable
-from agreed.check.models import MODELS
-from agreed.check.models.register import Register
-from agreed.check.verdict import Budget, Verdict
 from agreed.client import loop_thread
 from agreed.embedded.clock import VirtualClock
 from agreed.errors import ConfigurationError
@@ -40,6 +36,9 @@ from agreed.testing.leashed_node import LeashedNode
 from agreed.testing.locks import Locks
 from agreed.testing.zookeeper_leash import WORDS as ZOOKEEPER_WORDS
 from agreed.testing.zookeeper_leash import error_code
+
+if TYPE_CHECKING:
+    from agreed.check.verdict import Verdict
 
 Wanted = TypeVar("Wanted")
 
@@ -339,6 +338,12 @@ class Server:
         """The test's own history (`history.operation`) by one of the models of `agreed.check`; without a
         model: what clients asked this server, and what they were answered.  Raises NotLinearizable (also
         where the judge cannot tell) and NoHistory."""
+        # The judge is loaded when it is needed: a test's first server is waited for.
+        from agreed.check.linearizable import linearizable
+        from agreed.check.models import MODELS
+        from agreed.check.models.register import Register
+        from agreed.check.verdict import Budget
+
         if model is None:
             recorded = self.do(lambda node: node.recorder.history())
             verdict = linearizable(recorded, Register(ABSENT), Budget(steps=JUDGE_STEPS))

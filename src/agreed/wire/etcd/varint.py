@@ -24,8 +24,12 @@ def _written(number: int) -> bytes:
 
 # The revision is in every message and soon has three bytes: two tables make one addition of it.
 TABLE_SIZE: Final = 1 << 14
-WHOLE: Final = tuple(_written(number) for number in range(TABLE_SIZE))
-FIRST_TWO: Final = tuple(bytes((number & 0x7F | 0x80, number >> 7 | 0x80)) for number in range(TABLE_SIZE))
+_FIRST: Final = [bytes((low | 0x80,)) for low in range(128)]
+WHOLE: Final = tuple(
+    [bytes((low,)) for low in range(128)]
+    + [low + last for last in [bytes((high,)) for high in range(1, 128)] for low in _FIRST]
+)
+FIRST_TWO: Final = tuple([low + high for high in _FIRST for low in _FIRST])
 
 
 def varint(number: int) -> bytes:
