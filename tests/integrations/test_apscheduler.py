@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.jobstores.sqlalchemy import SQLAlchemyJobStore
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -171,6 +172,88 @@ def test_a_store_may_be_shared(schedulers: Make, tmp_path: Any) -> None:
     other.add_job(run_by_name, "date", ("last",), id="last")
     until(lambda: len(RAN) == 4)
     assert sorted(who for who, _ in RAN) == ["0", "1", "2", "last"]
+
+
+def test_what_could_not_be_claimed_stays_for_the_next_leader(schedulers: Make, tmp_path: Any) -> None:
+    """APScheduler takes a run for over whatever its executor raises, and deletes a job that has no other."""
+    RAN.clear()
+    url, path = nowhere_else(), f"sqlite:///{tmp_path}/jobs"
+    one, two = (schedulers(url, jobstores={"default": SQLAlchemyJobStore(path)}) for _ in range(2))
+    tries: list[str] = []
+
+    def loses(job: Any, run_times: Any) -> list[datetime]:
+        tries.append(job.id)
+        raise LeadershipLost("it was lost in this very moment")
+
+    one._claim = loses  # type: ignore[method-assign]
+    one.start()
+    until(lambda: leads(one))
+    for name in ("a", "b"):
+        one.add_job(run_by_name, "date", (name,), id=name)
+    until(lambda: len(tries) >= 2)
+    assert {job.id for job in one.get_jobs()} == {"a", "b"}
+    one.shutdown()
+    assert RAN == []
+    two.start()
+    until(lambda: len(RAN) == 2)
+    assert sorted(who for who, _ in RAN) == ["a", "b"]
+
+
+def test_a_leader_whose_store_is_away_does_not_keep_others_from_leading(schedulers: Make) -> None:
+    """The error would end its thread, while its process went on leading: no job would be run any more."""
+
+    class Away(MemoryJobStore):
+        away = True
+
+        def get_all_jobs(self) -> Any:
+            if self.away:
+                raise OSError("the database is away")
+            return super().get_all_jobs()
+
+    url, store = nowhere_else(), Away()
+    ran: list[str] = []
+    one, two = schedulers(url, jobstores={"default": store}, jobstore_retry_interval=0.02), schedulers(url)
+    for who, scheduler in (("one", one), ("two", two)):
+        scheduler.add_job(ran.append, "interval", (who,), seconds=0.02, id="job")
+        scheduler.start()
+    until(lambda: "two" in ran)
+    assert "one" not in ran
+    two.shutdown()
+    store.away = False
+    until(lambda: "one" in ran)
+
+
+def test_a_run_that_somebody_asked_for_in_a_shared_store_is_no_run_that_was(
+    schedulers: Make, tmp_path: Any
+) -> None:
+    RAN.clear()
+    url = nowhere_else()
+    now = datetime.now(UTC)
+    claimed(url, "hourly", now - timedelta(minutes=10))
+    scheduler = schedulers(url, jobstores={"default": SQLAlchemyJobStore(f"sqlite:///{tmp_path}/jobs")})
+    scheduler.add_job(
+        run_by_name, "interval", ("it",), hours=1, id="hourly", next_run_time=now, misfire_grace_time=3600
+    )
+    scheduler.start()
+    until(lambda: RAN)
+
+
+def test_what_may_have_been_run_by_somebody_who_is_forgotten_is_not_run(schedulers: Make) -> None:
+    """A node that has stood by for longer than runs are remembered has their jobs before it."""
+    ran: list[str] = []
+    scheduler = schedulers(nowhere_else(), job_defaults={"misfire_grace_time": None})
+    for days in (40, 20):
+        at = datetime.now(UTC) - timedelta(days=days)
+        scheduler.add_job(ran.append, "date", (f"{days} days",), run_date=at, id=f"{days} days ago")
+    scheduler.start()
+    until(lambda: not scheduler.get_jobs())
+    until(lambda: ran)
+    assert ran == ["20 days"]
+
+
+def test_a_url_that_is_none_is_told_at_the_start(schedulers: Make) -> None:
+    with pytest.raises(ConfigurationError, match="is no URL"):
+        schedulers("nonsense").start()
 
 
 def test_a_job_has_a_name() -> None:

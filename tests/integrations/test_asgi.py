@@ -74,8 +74,11 @@ class Server:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._heard.put_nowait({"type": "lifespan.shutdown"})
+        self.shut_down()
         await asyncio.wait_for(self.task, WITHIN_S)
+
+    def shut_down(self) -> None:
+        self._heard.put_nowait({"type": "lifespan.shutdown"})
 
     async def get(self, path: str) -> bytes:
         body = b""
@@ -226,6 +229,29 @@ def test_work_that_keeps_its_cancellation_for_itself_does_not_stop_the_shutdown(
     asyncio.run(story())
 
 
+def test_work_that_fails_to_clean_up_does_not_stop_the_shutdown() -> None:
+    begun: list[int] = []
+
+    async def broken(term: Term) -> None:
+        begun.append(term.token)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if len(begun) == 1:
+                raise ValueError("a mistake in the clean-up") from None
+            raise
+
+    async def story() -> None:
+        server = await Server(application(broken, nowhere_else())).__aenter__()
+        await until(lambda: begun)
+        server.shut_down()
+        await until(lambda: server.task.done() or len(begun) > 1)
+        assert len(begun) == 1
+        assert server.said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+    asyncio.run(story())
+
+
 # --- as a middleware --------------------------------------------------------------------------------------
 
 
@@ -243,6 +269,17 @@ def test_the_middleware_answers_for_an_application_without_a_lifespan() -> None:
             assert await server.get("/") == str(work.begun[0]).encode()
         assert server.said == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
         assert work.ended == 1
+
+    asyncio.run(story())
+
+
+def test_the_middleware_tells_of_a_url_that_is_none_at_the_start() -> None:
+    """To raise it would be to have no lifespan: the server would serve, and nobody would work."""
+
+    async def story() -> None:
+        async with Server(LeadingMiddleware(without_lifespan, Work(), url="nonsense")) as server:
+            await asyncio.wait_for(server.task, WITHIN_S)
+            assert server.said == ["lifespan.startup.failed"]
 
     asyncio.run(story())
 

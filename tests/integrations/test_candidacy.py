@@ -176,3 +176,26 @@ def test_what_the_work_raises_ends_the_candidacy_unless_it_is_a_loss(error: Exce
                 await task
 
     asyncio.run(story())
+
+
+def test_work_that_fails_to_clean_up_does_not_outlive_its_cancellation() -> None:
+    """It was cancelled once, by somebody who then waits for its end."""
+    begun: list[int] = []
+
+    async def work(term: Term) -> None:
+        begun.append(term.token)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if len(begun) == 1:
+                raise LeadershipLost("that of something else") from None
+            raise
+
+    async def story() -> None:
+        task = Worker("memory://candidacy/c").start(work)
+        await until(lambda: begun)
+        task.cancel()
+        await until(lambda: task.done() or len(begun) > 1)
+        assert len(begun) == 1
+
+    asyncio.run(story())

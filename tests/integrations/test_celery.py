@@ -329,6 +329,42 @@ def test_entries_may_have_times_without_a_zone(fleets: Callable[..., Fleet]) -> 
     assert abs(run.at - datetime.now(UTC)) < timedelta(minutes=5)
 
 
+@pytest.mark.parametrize(("saved_again", "sent"), [(False, 0), (True, 1)])
+def test_what_is_to_run_once_is_not_run_by_the_next_leader(
+    fleets: Callable[..., Fleet], saved_again: bool, sent: int
+) -> None:
+    """An entry of django-celery-beat with a time of the clock: due for as long as its row does not say that
+    it has run, and the one that ran it died before it wrote that."""
+    now = datetime.now(UTC)
+
+    class Row:
+        one_off = True
+        total_run_count = 0
+        date_changed = now if saved_again else now - timedelta(hours=1)
+
+    class OfRow(beat.ScheduleEntry):
+        model = Row()
+
+        def is_due(self) -> Any:
+            return self.model.total_run_count == 0, 3600.0
+
+        def __next__(self) -> Any:
+            self.model.total_run_count += 1
+            return super().__next__()
+
+    class Other(beat.Scheduler):
+        Entry = OfRow
+
+    url = f"memory://celery/once-{next(_numbers)}"
+    kept(url, "it", now - timedelta(minutes=1))
+    fleet = fleets(url, {"it": {"schedule": 3600.0}})
+    one = fleet.beat(around(Other))
+    lead(one)
+    for _ in range(3):
+        one.tick()
+    assert len(fleet.sent()) == sent
+
+
 def test_settings_may_have_a_prefix() -> None:
     """As those of Django have."""
 

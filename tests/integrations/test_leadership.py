@@ -12,7 +12,7 @@ import pytest
 
 from agreed.backends.contract import Put
 from agreed.client.errors import Forked, SessionClosed
-from agreed.errors import ConfigurationError
+from agreed.errors import AgreedError, ConfigurationError
 from agreed.integrations.candidacy import Where
 from agreed.integrations.leadership import Leadership
 from agreed.recipes.errors import LeadershipLost, NotHeld
@@ -83,8 +83,14 @@ def test_a_loss_is_known_to_whoever_asks(zk_server: ZooKeeperServer) -> None:
         assert again.token > term.token
 
 
+def test_a_url_that_is_none_is_told_at_the_start() -> None:
+    """And not to a thread of the program whose end nobody sees."""
+    with pytest.raises(ConfigurationError, match="nowhere"), standing("nowhere://x"):
+        raise AssertionError
+
+
 def test_what_has_ended_it_is_told() -> None:
-    with standing("nowhere://x") as leadership, pytest.raises(ConfigurationError, match="nowhere"):
+    with standing("memory://leadership/d", name="..") as leadership, pytest.raises(AgreedError):
         until(leadership.term)
 
 

@@ -32,7 +32,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from agreed.coordination.schemes import factory_of, url_or_environment
+from agreed.errors import ConfigurationError
 from agreed.integrations.candidacy import AGAIN_AFTER_S, LOG, Candidacy, Where
 from agreed.recipes.election import Term
 from agreed.recipes.errors import LeadershipLost
@@ -78,7 +78,7 @@ class LeadershipHere:
 async def working(work: Work, where: Where) -> AsyncIterator[LeadershipHere]:
     """Stands for election for as long as the body runs, and works where it leads.  Raises ConfigurationError
     for a URL that is none, and at the end what has ended it before: a password that is not taken."""
-    factory_of(url_or_environment(where.url))
+    where.check()
     candidacy = Candidacy(where)
 
     async def work_once(term: Term) -> None:
@@ -91,10 +91,11 @@ async def working(work: Work, where: Where) -> AsyncIterator[LeadershipHere]:
         except Exception:
             term.check()  # after a loss the loss is what to tell
             LOG.exception("%s: the work of the leader failed", where.name)
-            await asyncio.sleep(AGAIN_AFTER_S)
-            return
+            if not task.cancelling():
+                await asyncio.sleep(AGAIN_AFTER_S)
+                return
         if task.cancelling():
-            raise asyncio.CancelledError  # it was, and has kept that for itself
+            raise asyncio.CancelledError  # it was, and has kept that for itself, or failed in cleaning up
         await asyncio.Event().wait()
 
     async def stand() -> None:
@@ -166,6 +167,13 @@ class LeadingMiddleware:
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The work begins when the application has begun, and ends before it ends."""
+        try:
+            self._where.check()
+        except ConfigurationError as error:
+            # Raised instead, it would mean "no lifespan" to a server, which would serve without the work.
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         async with contextlib.AsyncExitStack() as stack:
 
             async def told(message: Message) -> None:

@@ -23,6 +23,7 @@ import msgspec
 
 from agreed.client.errors import QuotaExceeded, ReadOnly, Throttled, Unanswered
 from agreed.coordination.client import Client, connect
+from agreed.coordination.schemes import factory_of, url_or_environment
 from agreed.errors import AgreedError
 from agreed.recipes.election import Term
 from agreed.recipes.errors import LeadershipLost
@@ -48,6 +49,10 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     ttl_s: float = 10.0
     identity: str | None = None
 
+    def check(self) -> None:
+        """Raises ConfigurationError for a URL that is none; asks nobody."""
+        factory_of(url_or_environment(self.url))
+
 
 class Candidacy:
     """`client` is there once the service has answered."""
@@ -65,8 +70,15 @@ class Candidacy:
     async def run(self, work: Callable[[Term], Awaitable[None]]) -> NoReturn:
         """`work(term)` whenever it leads.  When that ends by itself it resigns, and stands again behind all
         others.  Raises what `work` does, and errors of the service that waiting does not mend."""
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        cancelling_before = task.cancelling()
         async with self._connected() as client:
             while True:
+                if task.cancelling() > cancelling_before:
+                    # Work may have swallowed it, or raised something else while it cleaned up.  Nobody
+                    # cancels twice: whoever waits for the end of this would wait for ever.
+                    raise asyncio.CancelledError
                 try:
                     async with client.election(self.where.name).lead() as term:
                         LOG.info("leads %s, token %d", self.where.name, term.token)

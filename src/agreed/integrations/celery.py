@@ -33,7 +33,7 @@ from typing import Any, Final
 from agreed.coordination.synchronous.election import Term
 from agreed.integrations.candidacy import MENDED_BY_WAITING, Where
 from agreed.integrations.extras import missing
-from agreed.integrations.last_runs import LastRuns
+from agreed.integrations.last_runs import LastRuns, Run
 from agreed.integrations.leadership import Leadership
 from agreed.recipes.errors import Lost, NotHeld
 
@@ -102,7 +102,7 @@ class Scheduler(beat.Scheduler):
         for entry in self.schedule.values():
             run = self._runs.get(entry.name)
             if run is not None:
-                entry.last_run_at = self._as_entry_has_it(entry, run.at)
+                self._go_on_behind(entry, run)
                 entry.total_run_count = run.count
         seen = {entry.name: self._aware(entry.last_run_at) for entry in self.schedule.values()}
         self._runs.begin(term, seen)
@@ -115,8 +115,17 @@ class Scheduler(beat.Scheduler):
         """A scheduler that reads its entries anew may have read an older time than stands in the service."""
         run = self._runs.get(entry.name)
         if run is not None and self._aware(entry.last_run_at) < run.at:
-            entry.last_run_at = self._as_entry_has_it(entry, run.at)
+            self._go_on_behind(entry, run)
         return super().is_due(entry)
+
+    def _go_on_behind(self, entry: Any, run: Run) -> None:
+        """An entry of django-celery-beat that is to run once knows by the counter of its row that it has run.
+        The row may have been read before, or the leader may have died before it wrote it.  Who wants it once
+        more saves the row anew, behind the run."""
+        entry.last_run_at = self._as_entry_has_it(entry, run.at)
+        row = getattr(entry, "model", None)
+        if getattr(row, "one_off", False) and run.count and self._aware(row.date_changed) <= run.at:
+            row.total_run_count = max(row.total_run_count, run.count)
 
     def reserve(self, entry: Any) -> Any:
         """Claims it.  Whoever claims is connected to the broker: a claim that waits for that may come to

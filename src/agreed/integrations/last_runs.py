@@ -36,6 +36,9 @@ PREFIX: Final = "run-"
 FORGET_AFTER: Final = timedelta(days=30)
 """Longer than two versions of one schedule run beside each other."""
 
+REMEMBERED: Final = FORGET_AFTER - timedelta(days=1)
+"""Less than that, for clocks differ.  What is older may have been done by somebody who is forgotten."""
+
 
 class Run(msgspec.Struct, frozen=True):
     """`token` is that of the term in which it was claimed; `count`: how many were before and with it."""
@@ -65,6 +68,11 @@ class LastRuns:
 
     def get(self, name: str) -> Run | None:
         return self._runs.get(name)
+
+    def may_be_done(self, name: str, at: datetime, now: datetime) -> bool:
+        """Whether the run of this instant was claimed, or could have been without a trace."""
+        run = self._runs.get(name)
+        return now - at > REMEMBERED if run is None else at <= run.at
 
     def claim(self, term: Term, name: str, at: datetime) -> None:
         """Raises LeadershipLost; what the service does, and then it may have been claimed."""

@@ -41,9 +41,10 @@ class Leadership:
         self._leads = threading.Event()
 
     def start(self) -> None:
-        """Once for each process; again is nothing."""
+        """Once for each process; again is nothing.  Raises ConfigurationError for a URL that is none."""
         if self._process == os.getpid():
             return
+        self.where.check()
         self._process = os.getpid()
         self._leads = threading.Event()
         self._thread: LoopThread = shared()
