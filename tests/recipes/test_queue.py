@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from agreed.backends.contract import At, Delete, Entry, Put
-from agreed.client.errors import ConnectionLost
+from agreed.backends.contract import At, Change, Delete, Entry, Guard, Put
+from agreed.client.errors import ConnectionLost, TimedOut
 from agreed.recipes import queue as queue_module
 from agreed.recipes.codec import codec_of
 from agreed.recipes.errors import AcquireTimeout, CodecError, Differs, JobLost, NotHeld, QueueFull
@@ -206,7 +207,72 @@ def test_what_is_done_with_the_acknowledgement_is_done_by_who_has_the_job(client
     clients.play(story)
 
 
-def test_a_job_that_was_lost_unnoticed_is_not_done_at_the_end_of_its_body(clients: Clients) -> None:
+async def postponed(job: Job[int]) -> None:
+    await job.postpone(0.001)
+
+
+@pytest.mark.parametrize("settle", [Job.ack, postponed], ids=["done", "put off"])
+def test_who_says_what_becomes_of_his_job_is_not_told_that_it_is_lost(
+    clients: Clients, settle: Callable[[Job[int]], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was held for so long that its key is watched, and that goes before he hears that it is done."""
+    monkeypatch.setattr("agreed.recipes.grant.LOOK_AFTER_S", 0.0)
+
+    async def story() -> None:
+        async with clients() as one:
+            commit = one.backend.commit
+
+            async def answered_late(guards: Sequence[Guard], changes: Sequence[Change]) -> int | None:
+                revision = await commit(guards, changes)
+                await asyncio.sleep(0.3)  # time for what would be wrong to happen
+                return revision
+
+            await numbers(one).put(1)
+            async with await numbers(one).take() as job:
+                await until_watched(one, job)
+                monkeypatch.setattr(one.backend, "commit", answered_late)
+                await settle(job)
+            assert not job.lost
+            with pytest.raises(NotHeld):
+                await job.ack()
+
+    clients.play(story)
+
+
+def test_a_job_is_watched_again_where_nobody_took_what_was_said_of_it(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agreed.recipes.grant.LOOK_AFTER_S", 0.0)
+
+    async def story() -> None:
+        async with clients() as one, clients() as two:
+            sessions, way = lossy(one)
+            await numbers(one).put(1)
+            with pytest.raises(JobLost, match="deleted by somebody else"):
+                async with await numbers(sessions).take() as job:
+                    way.lose(Loss.REFUSED)
+                    with pytest.raises(ConnectionLost):
+                        await job.ack()
+                    await two.backend.commit([], [Delete(job.key)])
+                    await asyncio.Event().wait()
+            await sessions.close()
+
+    clients.play(story)
+
+
+async def until_watched(sessions: Sessions, job: Job[int]) -> None:
+    """Somebody who deletes its key would be noticed."""
+    while job._watching is None:
+        await asyncio.sleep(0.001)
+    await sessions.backend.get(job.key)
+    await asyncio.sleep(0.05)
+
+
+def test_a_job_that_was_lost_unnoticed_is_not_done_at_the_end_of_its_body(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agreed.recipes.grant.LOOK_AFTER_S", 3600.0)
+
     async def story() -> None:
         async with clients() as one, clients() as two:
             await numbers(one).put(1)
@@ -374,18 +440,26 @@ def test_what_could_not_be_acknowledged_is_given_back(clients: Clients) -> None:
     clients.play(story)
 
 
+async def until_it_is_full(queue: Queue[int], number: int) -> None:
+    """On a machine that is slow the time may be over before it has looked."""
+    for timeout in (0.4, 5.0, 30.0):
+        with pytest.raises((QueueFull, TimedOut)) as told:
+            await queue.put(number, timeout=timeout)
+        if isinstance(told.value, QueueFull):
+            return
+    raise AssertionError("it is not full")
+
+
 def test_a_full_queue_takes_no_more_until_one_is_done(clients: Clients) -> None:
     async def story() -> None:
         async with clients() as one, clients() as two:
             mine, yours = numbers(one, 2), numbers(two, 2)
             await mine.put(1)
             await yours.put(2)
-            with pytest.raises(QueueFull):
-                await mine.put(3, timeout=0.4)
+            await until_it_is_full(mine, 3)
             waiting = asyncio.create_task(mine.put(3))
             job = await yours.take()
-            with pytest.raises(QueueFull):
-                await yours.put(4, timeout=0.4)  # who works on it still has it
+            await until_it_is_full(yours, 4)  # who works on it still has it
             await job.ack()
             await waiting
             assert await drained(yours) == [2, 3]

@@ -20,7 +20,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from agreed.backends.contract import Backend, Entry, Session, Stands
@@ -160,11 +161,9 @@ class Grant:
 
     def _stop(self) -> None:
         self._off()
-        self._timer.cancel()
+        self._stop_looking()
         if self._deadline is not None:
             self._deadline.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
 
     def lose(self, why: str) -> None:
         """For recipes: somebody has found out that it is."""
@@ -195,6 +194,23 @@ class Grant:
             return
         if not self.lost_by_now():
             self._deadline = self._loop.call_later(self.session.remaining_s(), self._set_deadline)
+
+    @contextmanager
+    def _key_may_go(self) -> Iterator[None]:
+        """While its holder does what ends with the deletion of its key: that it is gone is no loss then, and
+        what he does tells him whether it was his."""
+        self._stop_looking()
+        try:
+            yield
+        finally:
+            self._stop_looking()
+            if self.held:
+                self._timer = self._loop.call_later(LOOK_AFTER_S, self._look_soon)
+
+    def _stop_looking(self) -> None:
+        self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
 
     def _look_soon(self) -> None:
         self._watching = self._loop.create_task(self._look())

@@ -101,11 +101,12 @@ class Job(Grant, Generic[Value]):
             raise NotHeld(f"the job of {self.name} was done or given back")
 
     async def _settle_by(self, settling: Awaitable[bool]) -> None:
-        if not await settling:
-            self.lose("somebody else has it by now")
-            raise self.loss()
-        self._is_settled = True
-        await self.release()
+        with self._key_may_go():
+            if not await settling:
+                self.lose("somebody else has it by now")
+                raise self.loss()
+            self._is_settled = True
+            await self.release()
 
     async def end(self, *, well: bool) -> None:
         """For the end of a body: it is done, or given back."""
