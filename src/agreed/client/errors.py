@@ -12,7 +12,7 @@ Every one of them is an `AgreedError` with `surely_not_done`; `maybe` is the opp
       ClientError
         Refused             NoNode NodeExists BadVersion NotEmpty NoChildrenForEphemerals NoAuth InvalidAcl
                             BadArguments TooLarge QuotaExceeded NoWatcher NotSupported ReadOnly Throttled
-        Unanswered          ConnectionLost TimedOut SessionExpired SessionClosed UnknownAnswer
+        Unanswered          ConnectionLost TimedOut SessionExpired SessionClosed ServersUnknown UnknownAnswer
         AuthenticationFailed
         Forked
 """
@@ -126,6 +126,10 @@ class SessionExpired(Unanswered):
 
 class SessionClosed(Unanswered):
     """`close` was called on this session, by this program."""
+
+
+class ServersUnknown(Unanswered):
+    """DNS does not tell where the servers are: no such name, no SRV records, or it cannot be asked."""
 
 
 class AuthenticationFailed(ClientError):

@@ -25,7 +25,7 @@ from __future__ import annotations
 import asyncio
 import ssl as tls
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
@@ -324,7 +324,8 @@ class _Connection(asyncio.Protocol):
 class EtcdChannel:
     """See above.  Must be used on the event loop on which it was made.
 
-    `ssl` is told to offer HTTP/2 (ALPN): an etcd speaks HTTP/1 with whoever does not."""
+    `ssl` is told to offer HTTP/2 (ALPN): an etcd speaks HTTP/1 with whoever does not.  `dial` is another way
+    to a server than by a socket to its host and port."""
 
     def __init__(
         self,
@@ -333,7 +334,9 @@ class EtcdChannel:
         ssl: tls.SSLContext | None = None,
         user: str | None = None,
         password: str = "",
+        dial: Callable[[asyncio.Protocol, str], Awaitable[None]] | None = None,
     ) -> None:
+        self._connect = self._by_socket if dial is None else dial
         self._servers = deque(str(server) for server in servers)
         self._ssl = ssl
         if ssl is not None:
@@ -439,15 +442,16 @@ class EtcdChannel:
         return connection.usable and connection.machine.can_call
 
     async def _dial(self, ends_at: float) -> _Connection:
-        server = self._servers[0]
-        host, _, port = server.rpartition(":")
-        scheme = "http" if self._ssl is None else "https"
+        connection = _Connection(self._servers[0], "http" if self._ssl is None else "https")
         soon = asyncio.get_running_loop().time() + CONNECT_TIMEOUT_S
         async with asyncio.timeout_at(min(ends_at, soon)):
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(server, scheme), host.strip("[]"), int(port), ssl=self._ssl
-            )
+            await self._connect(connection, self._servers[0])
         return connection
+
+    async def _by_socket(self, made: asyncio.Protocol, server: str) -> None:
+        host, _, port = server.rpartition(":")
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: made, host.strip("[]"), int(port), ssl=self._ssl)
 
     def _heed(self, error: CallFailed, connection: _Connection | None) -> None:
         """`connection`: None where there was none."""

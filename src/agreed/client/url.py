@@ -22,10 +22,14 @@ _SERVER = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[^\[\]:/?#@\s]+))
 
 
 class Server(NamedTuple):
+    """Port 0: `host` is only what error messages call it, and something else than a socket leads there."""
+
     host: str
     port: int
 
     def __str__(self) -> str:
+        if not self.port:
+            return self.host
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 

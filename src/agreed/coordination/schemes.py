@@ -7,6 +7,7 @@
     zk://HOST:PORT,.../ROOT         ZooKeeper (also zookeeper://)
     etcd://HOST:PORT,.../ROOT       etcd v3
     agreed+tls:// zk+tls:// etcd+tls://     the same over TLS
+    srv+agreed://NAME/ROOT                  the servers of a name's SRV records; so with each of these six
 
 Others come as entry points of the group `agreed.backends`: the name is the scheme, the object is a factory
 with the signature of `Factory`.  What is built in cannot be replaced by one of them, so that an installed
@@ -39,6 +40,13 @@ BUILT_IN: Final = {
     "zookeeper": _ZOOKEEPER,
     "etcd": _ETCD,
     "etcd+tls": _ETCD,
+    "srv+agreed": _ZOOKEEPER,
+    "srv+agreed+tls": _ZOOKEEPER,
+    "srv+zk": _ZOOKEEPER,
+    "srv+zk+tls": _ZOOKEEPER,
+    "srv+zookeeper": _ZOOKEEPER,
+    "srv+etcd": _ETCD,
+    "srv+etcd+tls": _ETCD,
     "memory": "agreed.embedded.memory:connect",
     "file": "agreed.embedded.file:connect",
     "node": "agreed.embedded.node:connect",

@@ -84,15 +84,21 @@ async def connect(
     where, path = parse_url(url)
     servers = list(where.servers)
     random.shuffle(servers)  # so that a thousand clients with the same URL do not all go to the first
+    ends_at = asyncio.get_running_loop().time() + connect_timeout_s
+    context = where.context(ssl)
+    records = where.records(context)
+    if records is not None:
+        await records.find(connect_timeout_s)
     channel = EtcdChannel(
         servers,
-        ssl=where.context(ssl),
+        ssl=context,
         user=where.user if user is None else user,
         password=(where.password if password is None else password) or "",
+        dial=None if records is None else records.dialer(),
     )
     backend = EtcdBackend(channel, path, request_timeout_s)
     try:
-        await backend.answered(connect_timeout_s)
+        await backend.answered(ends_at - asyncio.get_running_loop().time())
     except BaseException:
         await backend.close()
         raise

@@ -81,23 +81,30 @@ async def connect(
     user, password      in the place of those in the URL (ZooKeeper's scheme `digest`)
     acl                 of every node that is made
 
-    Raises ConfigurationError, TimedOut where nobody answers, AuthenticationFailed."""
+    Raises ConfigurationError, TimedOut where nobody answers, ServersUnknown, AuthenticationFailed."""
     where = parse(url, tuple(NAMES), USUAL_PORT)
     user = where.user if user is None else user
     password = where.password if password is None else password
     credentials = [] if user is None else [("digest", f"{user}:{password or ''}".encode())]
 
+    context = where.context(ssl)
+    records = where.records(context)
+
     async def open_session(ttl_s: float) -> aio.Session:
+        deadline = Deadline(connect_timeout_s)
+        if records is not None:
+            await records.find(deadline.left_s)
         session = aio.Session(
             ClusterUrl(where.servers, ""),
             session_timeout_s=ttl_s,
             request_timeout_s=request_timeout_s,
             auth=credentials,
-            ssl=where.context(ssl),
+            ssl=context,
+            dial=None if records is None else records.dialer(),
             by_sync=where.scheme != "agreed",
         )
         try:
-            await session.wait_connected(timeout_s=connect_timeout_s)
+            await session.wait_connected(timeout_s=deadline.left_s)
         except BaseException:
             session.abandon()
             raise
