@@ -8,13 +8,17 @@ from collections.abc import Callable
 import pytest
 
 from agreed.backends.contract import Put
-from agreed.client.errors import ConnectionLost
+from agreed.client.errors import ConnectionLost, SessionClosed, TimedOut
+from agreed.recipes import follower
 from agreed.recipes.cell import Cell, Versioned
 from agreed.recipes.config import Config
 from agreed.recipes.errors import CodecError
 from agreed.recipes.sessions import Sessions
+from tests.backends.conftest import Place, place, service, with_connections_to_cut
 from tests.recipes.conftest import Clients
 from tests.recipes.stage import Stage
+
+__all__ = ["place", "service"]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -92,7 +96,7 @@ def test_what_cannot_be_read_does_not_replace_what_could(clients: Clients) -> No
 
 def test_after_a_time_without_the_service_it_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def story() -> None:
-        monkeypatch.setattr("agreed.recipes.config.AGAIN_AFTER_S", 0.01)
+        monkeypatch.setattr("agreed.recipes.follower.AGAIN_AFTER_S", 0.01)
         stage = Stage()
         sessions = Sessions(stage.client(), 10.0)
         gone = True
@@ -119,3 +123,110 @@ def test_after_a_time_without_the_service_it_catches_up(monkeypatch: pytest.Monk
         assert stage.watching == []
 
     asyncio.run(asyncio.wait_for(story(), 20))
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ASKED_EVERY_S", "ANSWERED_WITHIN_S", "AGAIN_AFTER_S"):
+        monkeypatch.setattr(follower, name, 0.05)
+
+
+@with_connections_to_cut
+def test_while_the_service_cannot_be_reached_it_says_so(place: Place, soon: None) -> None:
+    """No change tells of that, and no watch: nobody hears anything, as if nothing happened."""
+
+    async def story() -> None:
+        async with place.backend() as other, place.leash() as leash, place.backend(by=leash) as backend:
+            cell = Cell(Sessions(other, 10.0), "app", int)
+            await cell.set(1)
+            async with Config(Sessions(backend, 10.0), "app", int, default=0) as config:
+                leash.close()
+                await until(lambda: config.error is not None)
+                await cell.set(2)
+                assert config.value == 1
+                await leash.open()
+                await until(lambda: config.value == 2 and config.error is None)
+
+    asyncio.run(asyncio.wait_for(story(), 60.0))
+
+
+def test_a_service_that_says_nothing_any_more_is_noticed_and_who_enters_again_begins_anew(soon: None) -> None:
+    async def story() -> None:
+        stage = Stage()
+        sessions, answers = Sessions(stage.client(), 10.0), asyncio.Event()
+        config = Config(sessions, "app", int, default=0)
+
+        async def wait_for_answers(question: str) -> None:
+            await answers.wait()
+
+        async with config:
+            stage.before = wait_for_answers
+            await until(lambda: isinstance(config.error, TimedOut))
+        answers.set()
+        async with config:
+            assert config.error is None
+
+    asyncio.run(asyncio.wait_for(story(), 60.0))
+
+
+def test_whoever_waits_for_newer_states_hears_that_there_are_none_any_more(soon: None) -> None:
+    async def story() -> None:
+        stage = Stage()
+
+        async def closed(question: str) -> None:
+            raise SessionClosed("the test wants it so", maybe=False)
+
+        async with Config(Sessions(stage.client(), 10.0), "app", int, default=0) as config:
+            states = config.states()
+            assert (await states.next()).value == 0
+            stage.before = closed
+            with pytest.raises(SessionClosed):
+                await states.next(30.0)
+            assert isinstance(config.error, SessionClosed)
+
+    asyncio.run(asyncio.wait_for(story(), 60.0))
+
+
+class Careless:
+    """Raises something else than CodecError, and gives what cannot be compared."""
+
+    class Value:
+        def __init__(self, raw: bytes) -> None:
+            self.raw = raw
+
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("the truth value of an array is ambiguous")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    def encode(self, value: Value) -> bytes:
+        return value.raw
+
+    def decode(self, raw: bytes) -> Value:
+        if raw == b"bad":
+            raise KeyError("limit")
+        return self.Value(raw)
+
+
+def test_a_careless_codec_does_not_end_it(soon: None) -> None:
+    async def story() -> None:
+        stage = Stage()
+        put, default = stage.client().commit, Careless.Value(b"")
+        sessions = Sessions(stage.client(), 10.0)
+        heard: list[bytes] = []
+        config = Config(sessions, "app", Careless.Value, default=default, codec=Careless())
+        config.on_change(lambda state: heard.append(state.value.raw))
+        await put([], [Put("app", b"0")])
+        async with config:
+            assert heard == [b"0"]
+            await put([], [Put("app", b"bad")])
+            await until(lambda: isinstance(config.error, CodecError))
+            await put([], [Put("app", b"1")])
+            await until(lambda: config.value.raw == b"1")
+            assert (config.error, heard) == (None, [b"0", b"1"])
+            config.on_change(lambda state: None)
+            stage.changed("app")
+            await asyncio.sleep(0.01)
+            assert config.error is None
+
+    asyncio.run(asyncio.wait_for(story(), 60.0))

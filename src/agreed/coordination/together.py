@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from agreed.backends.contract import Entry
 from agreed.client.errors import BadVersion
 from agreed.coordination.on_the_loop import Asynchronous, OnTheLoop
-from agreed.errors import AgreedError
 from agreed.recipes import assignment, barrier
 from agreed.recipes.cached_subtree import View
 from agreed.recipes.cell import Versioned
@@ -65,16 +64,7 @@ class Surrounding(OnTheLoop[Asynchronous]):
         self._wait_for(asynchronous.__aexit__(kind, error, trace))
 
 
-class FollowedAll(Surrounding[Asynchronous]):
-    """A configuration."""
-
-    @property
-    def error(self) -> AgreedError | None:
-        """Why the newest state is not at hand; None: it is, for all we know."""
-        return cast("AgreedError | None", cast(Any, self.asynchronous).error)
-
-
-class FollowedSubtree(FollowedAll[Asynchronous]):
+class FollowedSubtree(Surrounding[Asynchronous]):
     """What is at hand is read on the thread that asks: a state never changes."""
 
     @property

@@ -39,32 +39,27 @@ class Stream(Generic[Item]):
         return await self.next()
 
     async def next(self, timeout: float | None = None) -> Item:
-        """Raises TimeoutError, and StopAsyncIteration where there are no more; after a TimeoutError the next
-        call goes on waiting for what this one has waited for."""
+        """Raises TimeoutError, and StopAsyncIteration where there are no more, or it was closed meanwhile.
+        After a TimeoutError, or a cancellation, the next call goes on waiting for what this one has waited
+        for, and nothing is lost of what came in the very moment in which the time was over."""
         if self._waiting is None:
             self._waiting = asyncio.ensure_future(anext(self._items))
-        try:
-            async with asyncio.timeout(timeout):
-                item = await asyncio.shield(self._waiting)
-        except asyncio.CancelledError:
-            if self._waiting.cancelled():
-                self._waiting = None
-            raise
-        except TimeoutError:
-            if self._waiting.done():
-                self._waiting = None  # it is the backend's own
-            raise
-        except BaseException:
-            self._waiting = None
-            raise
+        waiting = self._waiting
+        await asyncio.wait((waiting,), timeout=timeout)
+        if not waiting.done():
+            raise TimeoutError
+        if waiting.cancelled():
+            raise StopAsyncIteration  # it was closed by somebody else
         self._waiting = None
-        return item
+        return waiting.result()
 
     async def close(self) -> None:
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait((waiting,))
+            if not waiting.cancelled():
+                waiting.exception()  # nobody wants to know any more
         await self._items.aclose()
 
     async def __aenter__(self) -> Self:

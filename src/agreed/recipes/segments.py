@@ -41,14 +41,16 @@ class Segments:
         return found if len(found) == len(keys) else None
 
     async def delete_below(self, first: int) -> None:
-        """From the last one that is not needed down to where nothing is any more."""
+        """Down to where nothing is any more, and from there up: so what is left, wherever this ends, has no
+        hole, and the next one comes down to it."""
+        last = lowest = first // SEGMENT
+        while lowest and await self._backend.names(self._directory((lowest - 1) * SEGMENT)):
+            lowest -= 1
         most = self._backend.capabilities.changes
-        for segment in range(first // SEGMENT, -1, -1):
+        for segment in range(lowest, last + 1):
             begin, end = segment * SEGMENT, min((segment + 1) * SEGMENT, first)
-            names = set(await self._backend.names(self._directory(begin)))
+            names = set(await self._backend.names(self._directory(begin))) if end > begin else set()
             there = [key for each in range(begin, end) if (key := self.key(each)).rpartition("/")[2] in names]
-            if not there and end > begin:
-                return
             for cut in range(0, len(there), most):
                 await self._backend.commit([], [Delete(key) for key in there[cut : cut + most]])
 

@@ -135,7 +135,7 @@ class Careless:
 
     @agreed.command
     def wait(self) -> None:
-        self.numbers.append(time.time())
+        self.numbers.append(time.perf_counter())
 
     @agreed.command
     def add(self, number: float) -> int:

@@ -13,9 +13,8 @@ from agreed.backends.contract import Guard, Put
 from agreed.check.linearizable import linearizable
 from agreed.check.models.counter import Counter
 from agreed.check.verdict import Outcome
-from agreed.client.errors import ConnectionLost, SessionClosed, TooLarge
-from agreed.errors import AgreedError
-from agreed.recipes.errors import CodecError, TransactionTimeout
+from agreed.client.errors import ConnectionLost, TooLarge
+from agreed.recipes.errors import CodecError
 from agreed.recipes.replicated import replica as replica_module
 from agreed.recipes.replicated.replica import Replica
 from agreed.recipes.sessions import Sessions
@@ -24,15 +23,15 @@ from tests.recipes.conftest import Clients
 from tests.recipes.lossy import Loss, lossy
 from tests.recipes.replicated.objects import Bank, Journal, Raffle, Refused, Text, Twins
 from tests.recipes.replicated.staged import client_of, play, until
-from tests.recipes.stage import Stage, at_once
+from tests.recipes.stage import Stage
 
 
 def journal(sessions: Sessions) -> Replica[Journal]:
     return Replica(sessions, "journal", Journal)
 
 
-def bank(sessions: Sessions, timeout: float | None = None) -> Replica[Bank]:
-    return Replica(sessions, "bank", Bank, timeout=timeout)
+def bank(sessions: Sessions) -> Replica[Bank]:
+    return Replica(sessions, "bank", Bank)
 
 
 def test_commands_of_all_clients_are_done_in_one_order_on_all_copies(clients: Clients) -> None:
@@ -300,62 +299,6 @@ def test_an_iteration_that_ends_is_an_error_like_others() -> None:
     play(story)
 
 
-TIMEOUT_S = 1.5
-"""Enough to come to what stalls, also where the machine is slow."""
-
-
-async def who_waits_too_long_knows_whether_it_may_be_done() -> None:
-    stage, stalled, goes_on = Stage(), asyncio.Event(), asyncio.Event()
-
-    async def stall(question: str) -> None:
-        if question == "commit":
-            stalled.set()
-            await goes_on.wait()
-
-    mine = bank(client_of(stage), TIMEOUT_S)
-    await mine.sync()
-    stage.before = stall
-    first = asyncio.create_task(mine.call(Bank.deposit, "a", 1))
-    await stalled.wait()
-    calls = (mine.call(Bank.deposit, "a", 10), mine.call(Bank.all_accounts))  # in line behind it
-    told = await asyncio.gather(first, *calls, return_exceptions=True)
-    assert [type(each) for each in told] == [TransactionTimeout] * 3
-    assert [each.surely_not_done for each in told] == [False, True, True]  # type: ignore[union-attr]
-    goes_on.set()
-    mine._timeout_s = None
-    assert await mine.call(Bank.all_accounts) == {"a": 1}
-
-
-async def what_others_have_prevented_is_not_done() -> None:
-    stage = Stage()
-    mine, yours = bank(client_of(stage), TIMEOUT_S), bank(client_of(stage))
-
-    async def stall(question: str) -> None:
-        if question == "get":
-            await asyncio.Event().wait()
-
-    async def be_faster(question: str) -> None:
-        if question == "commit":
-            stage.before = at_once
-            await yours.call(Bank.deposit, "a", 1)
-            stage.before = stall
-
-    await mine.sync()
-    stage.before = be_faster
-    with pytest.raises(TransactionTimeout) as told:
-        await mine.call(Bank.deposit, "a", 1)
-    assert told.value.surely_not_done
-
-
-def test_the_time_of_a_call_is_a_total() -> None:
-    async def story(stage: Stage) -> None:
-        await asyncio.gather(
-            who_waits_too_long_knows_whether_it_may_be_done(), what_others_have_prevented_is_not_done()
-        )
-
-    play(story)
-
-
 @pytest.mark.parametrize(("calls", "size", "commits"), [(300, 1, 3), (12, 100_000, 3)])
 def test_what_is_asked_for_at_once_goes_together_as_far_as_one_commit_takes(
     calls: int, size: int, commits: int
@@ -382,47 +325,6 @@ def test_what_is_asked_for_at_once_goes_together_as_far_as_one_commit_takes(
     play(story)
 
 
-def test_who_is_cancelled_is_in_nobodys_way() -> None:
-    async def story(stage: Stage) -> None:
-        mine, yours = bank(client_of(stage)), bank(client_of(stage))
-        calls = [asyncio.create_task(mine.call(Bank.deposit, each, 1)) for each in "abc"]
-        await asyncio.sleep(0)
-        calls[1].cancel()
-        await asyncio.wait(calls)
-        assert await yours.call(Bank.all_accounts) in ({"a": 1, "c": 1}, {"a": 1, "b": 1, "c": 1})
-        only = asyncio.create_task(mine.call(Bank.deposit, "d", 1))
-        await asyncio.sleep(0)
-        only.cancel()
-        await asyncio.wait([only])
-        assert await mine.call(Bank.deposit, "e", 1) == 1
-
-    play(story)
-
-
-def test_a_service_that_answers_nothing_is_not_waited_for_for_ever() -> None:
-    async def story(stage: Stage) -> None:
-        sessions, way = lossy(client_of(stage))
-        mine, yours = bank(sessions), bank(client_of(stage))
-        way.lose(*[Loss.LATE] * 8)
-        with pytest.raises(ConnectionLost) as told:
-            await mine.call(Bank.deposit, "a", 1)
-        assert told.value.maybe
-        assert await yours.call(Bank.all_accounts) == {}
-        assert [each is None for each in await way.arrive()] == [False] + [True] * 7
-        assert await mine.call(Bank.deposit, "a", 1) == 2
-        way.lose(Loss.REFUSED)
-        with pytest.raises(ConnectionLost) as told:
-            await mine.call(Bank.deposit, "a", 1)
-        assert not told.value.maybe
-        way.lose(Loss.DONE)
-        with pytest.raises(ConnectionLost) as told:
-            await mine.call(Bank.transfer, "b", "a")
-        assert not told.value.maybe
-        assert await yours.call(Bank.all_accounts) == {"a": 2}
-
-    play(story)
-
-
 def test_what_is_too_large_is_not_done() -> None:
     async def story(stage: Stage) -> None:
         mine = Replica(client_of(stage), "text", Text)
@@ -433,90 +335,5 @@ def test_what_is_too_large_is_not_done() -> None:
             await mine.call(Text.repeat, 17_000)
         assert await mine.call(Text.length) == 1000
         assert await mine.call(Text.repeat, 16_000) == 16_000_000
-
-    play(story)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("bank/extent", b"?"),
-        ("bank/extent", b'{"next":9,"bytes":9}'),
-        ("bank/extent", b'{"next":1}'),
-        ("bank/extent", b'{"next":2,"format":2}'),
-        ("bank/extent", b'{"next":2,"more":2}'),
-        ("bank/records/000000000000/00000000000001", b"{}"),
-        (
-            "bank/records/000000000000/00000000000001",
-            b'{"command":"rob","arguments":{},"since":1,"version":1,"digest":"","mark":"","now_ms":0,"seed":0}',
-        ),
-    ],
-)
-def test_who_finds_what_nobody_has_written_stops(key: str, value: bytes) -> None:
-    async def story(stage: Stage) -> None:
-        mine, yours = bank(client_of(stage)), bank(client_of(stage))
-        await yours.call(Bank.deposit, "a", 1)
-        await yours.call(Bank.deposit, "a", 1)
-        if "extent" in key:
-            await mine.sync()
-        await stage.client().commit([], [Put(key, value)])
-        for _ in range(2):
-            with pytest.raises(CodecError):
-                await mine.call(Bank.deposit, "a", 1)
-        with pytest.raises(CodecError):
-            await mine.sync()
-
-    play(story)
-
-
-def test_who_follows_goes_on_when_the_service_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica_module, "AGAIN_AFTER_S", 0.01)
-
-    async def story(stage: Stage) -> None:
-        fails = False
-
-        async def fail(question: str) -> None:
-            if fails:
-                raise ConnectionLost("the test wants it so", maybe=False)
-
-        async with bank(client_of(stage)) as mine:
-            await mine.call(Bank.deposit, "a", 1)
-            stage.before, fails = fail, True
-            stage.changed("bank/extent")
-            await until(lambda: isinstance(mine.error, AgreedError))
-            assert mine.local(Bank.balance, "a") == 1
-            fails = False
-            await bank(client_of(stage)).call(Bank.deposit, "a", 1)
-            await until(lambda: mine.position == 2)
-            await until(lambda: mine.error is None)
-
-    play(story)
-
-
-def test_it_is_followed_until_the_last_who_entered_has_left() -> None:
-    async def story(stage: Stage) -> None:
-        mine, yours = bank(client_of(stage)), bank(client_of(stage))
-        async with mine:
-            async with mine:
-                pass
-            await yours.call(Bank.deposit, "a", 1)
-            await until(lambda: mine.position == 1)
-            assert len(stage.watching) == 1
-        assert stage.watching == []
-
-    play(story)
-
-
-def test_who_follows_stops_asking_when_its_client_is_closed() -> None:
-    async def story(stage: Stage) -> None:
-        async def closed(question: str) -> None:
-            raise SessionClosed("the test wants it so", maybe=False)
-
-        async with bank(client_of(stage)) as mine:
-            stage.before = closed
-            stage.changed("bank/extent")
-            await until(lambda: isinstance(mine.error, SessionClosed))
-            assert mine._following is not None
-            await asyncio.wait([mine._following])
 
     play(story)

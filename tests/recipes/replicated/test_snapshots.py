@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from agreed.backends.contract import Change, Delete, Guard, Put
+from agreed.backends.contract import Change, Delete, Entry, Guard, Put
 from agreed.client.errors import ConnectionLost
 from agreed.recipes import segments
 from agreed.recipes.errors import CodecError
@@ -21,7 +21,7 @@ from tests.recipes.conftest import Clients
 from tests.recipes.lossy import Loss, lossy
 from tests.recipes.replicated.objects import Bank, Text
 from tests.recipes.replicated.staged import client_of, play
-from tests.recipes.stage import Stage
+from tests.recipes.stage import Stage, at_once
 
 EVERY = 8
 
@@ -291,5 +291,92 @@ def test_who_cannot_know_any_more_whether_it_was_done_says_so() -> None:
             await mine.call(Bank.deposit, "a", 1)
         assert told.value.maybe
         assert await mine.call(Bank.all_accounts) == {"a": 2, "b": 3 * EVERY}
+
+    play(story)
+
+
+def test_who_reads_a_snapshot_that_is_newer_than_what_he_has_seen_goes_on_from_there() -> None:
+    """He looked how long the log is, others went on meanwhile, and the snapshot is behind what he saw."""
+
+    async def story(stage: Stage) -> None:
+        sessions = client_of(stage)
+        yours = bank(client_of(stage))
+
+        async def go_on() -> None:
+            async with yours:
+                for _ in range(EVERY):
+                    await yours.call(Bank.deposit, "b", 1)
+
+        await go_on()
+        get = sessions.backend.get
+        looked = False
+
+        async def be_slow(key: str) -> Entry | None:
+            nonlocal looked
+            if key == "bank/snapshot" and not looked:
+                looked = True
+                await go_on()
+                await go_on()
+            return await get(key)
+
+        sessions.backend.get = be_slow  # type: ignore[method-assign]
+        mine = bank(sessions)
+        assert await mine.sync() == 3 * EVERY
+        assert looked
+        assert await mine.call(Bank.deposit, "b", 1) == 3 * EVERY + 1
+        assert mine.error is None
+
+    play(story)
+
+
+def test_who_is_stopped_while_he_catches_up_goes_on_when_he_can() -> None:
+    async def story(stage: Stage) -> None:
+        mine, yours = bank(client_of(stage)), bank(client_of(stage))
+        await mine.call(Bank.deposit, "a", 1)
+        for _ in range(6):
+            await yours.call(Bank.deposit, "a", 1)
+        gets = 0
+
+        async def fail(question: str) -> None:
+            nonlocal gets
+            gets += question == "get"
+            if gets > 4:  # the length, and the commands of one segment
+                raise ConnectionLost("the test wants it so", maybe=False)
+
+        stage.before = fail
+        with pytest.raises(ConnectionLost):
+            await mine.sync()
+        assert 1 < mine.position < 7
+        stage.before = at_once
+        assert await mine.call(Bank.deposit, "a", 1) == 8
+        assert mine.error is None
+
+    play(story)
+
+
+def test_who_is_stopped_while_he_takes_old_commands_away_leaves_none_for_ever() -> None:
+    async def story(stage: Stage) -> None:
+        async with bank(client_of(stage)) as mine:
+            for _ in range(3 * EVERY):
+                await mine.call(Bank.deposit, "a", 1)
+        kept = Segments(stage.client(), "bank")
+        before = records_in(stage)
+        commits = 0
+
+        async def fail(question: str) -> None:
+            nonlocal commits
+            commits += question == "commit"
+            if commits > 1:
+                raise ConnectionLost("the test wants it so", maybe=False)
+
+        stage.before = fail
+        with pytest.raises(ConnectionLost):
+            await kept.delete_below(before[-1])
+        stage.before = at_once
+        left = records_in(stage)
+        assert left == list(range(left[0], before[-1] + 1)), "no hole, behind which nobody would look"
+        assert before[0] < left[0]
+        await kept.delete_below(before[-1] + 1)
+        assert records_in(stage) == []
 
     play(story)

@@ -11,12 +11,13 @@ from typing import cast
 from agreed.coordination.bodies import Stream
 from agreed.coordination.on_the_loop import OnTheLoop
 from agreed.coordination.together import FollowedSubtree
+from agreed.errors import AgreedError
 from agreed.recipes import cached_subtree
 from agreed.recipes.cached_subtree import SubtreeChange
 
 
 class CachedSubtree(FollowedSubtree[cached_subtree.CachedSubtree]):
-    """`error`: why it is not followed at present; None: it is, for all we know."""
+    """Any number of tasks may have entered it at once; it is followed until the last of them has left."""
 
     @property
     def name(self) -> str:
@@ -29,6 +30,11 @@ class CachedSubtree(FollowedSubtree[cached_subtree.CachedSubtree]):
     @property
     def most_bytes(self) -> int:
         return self.asynchronous.most_bytes
+
+    @property
+    def error(self) -> AgreedError | None:
+        """Why it is not followed at present; None: it is, for all we know."""
+        return self.asynchronous.error
 
     @property
     def revision(self) -> int:

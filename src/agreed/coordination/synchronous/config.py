@@ -10,18 +10,24 @@ from typing import Generic, cast
 
 from agreed.coordination.bodies import Stream
 from agreed.coordination.on_the_loop import OnTheLoop
-from agreed.coordination.together import FollowedAll
+from agreed.coordination.together import Surrounding
+from agreed.errors import AgreedError
 from agreed.recipes import config
 from agreed.recipes.cell import Versioned
 from agreed.recipes.codec import Value
 
 
-class Config(FollowedAll[config.Config[Value]], Generic[Value]):
-    """`error`: why the newest state is not at hand; None: it is, for all we know."""
+class Config(Surrounding[config.Config[Value]], Generic[Value]):
+    """Any number of tasks may have entered it at once; it is followed until the last of them has left."""
 
     @property
     def name(self) -> str:
         return self.asynchronous.name
+
+    @property
+    def error(self) -> AgreedError | None:
+        """Why the newest state is not at hand; None: it is, for all we know."""
+        return self.asynchronous.error
 
     @property
     def value(self) -> Value:
@@ -33,7 +39,8 @@ class Config(FollowedAll[config.Config[Value]], Generic[Value]):
         return self.asynchronous.version
 
     def states(self) -> Stream[Versioned[Value]]:
-        """The state now, then each newer one, until the configuration is closed."""
+        """The state now, then each newer one, until the configuration is closed.  Raises what the backend
+        does where it cannot be followed any more (SessionClosed, Forked)."""
         return cast("Stream[Versioned[Value]]", self._call(self.asynchronous.states))
 
 

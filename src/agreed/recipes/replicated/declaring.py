@@ -109,7 +109,8 @@ def command(
 
 
 def query(function: Function) -> Function:
-    """A method that reads the object; what it would change does not last."""
+    """A method that reads the object and changes nothing.  What it changes all the same no command sees, but
+    perhaps the next query here: the state is read once for all queries between two commands."""
     setattr(function, _MARK, Query(function.__name__))
     return function
 

@@ -45,10 +45,11 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar, c
 
 import msgspec
 
-from agreed.backends.contract import Absent, At, Change, Guard, Put
-from agreed.client.errors import ClientError, ConnectionLost, Forked, SessionClosed, TooLarge, Unanswered
+from agreed.backends.contract import Absent, At, Change, Changes, Guard, Put
+from agreed.client.errors import ClientError, ConnectionLost, TooLarge, Unanswered
 from agreed.errors import AgreedError, ConfigurationError
 from agreed.recipes.errors import CodecError, Diverged, NewerVersion, TransactionTimeout
+from agreed.recipes.follower import Follower
 from agreed.recipes.replicated.declaring import Command, Query, said_of
 from agreed.recipes.replicated.layout import Extent, Record, read
 from agreed.recipes.replicated.schema import Method, Object, Schema
@@ -78,9 +79,6 @@ AROUND_A_COMMAND_BYTES: Final = 1024
 LOST_ANSWERS_MOST: Final = 8
 """Of one commit.  A service that answers nothing for so long will not answer the next one either."""
 
-AGAIN_AFTER_S: Final = 1.0
-"""A service that cannot be reached is asked again after so long; its own client has tried by then."""
-
 
 class _Asked:
     """A command, and in the end what has become of it: whether it raised, and what."""
@@ -93,6 +91,7 @@ class _Asked:
         self.raised = False
         self.returned: Any = None
         self.committing = False
+        """It may be done; from then on it stays so, unless it is known that it was not done."""
         self.told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def returns(self, result: Any) -> None:
@@ -102,14 +101,16 @@ class _Asked:
         self.raised, self.returned = True, error
 
     def tell(self) -> None:
-        self.committing = False
         if not self.told.done():
             self.told.set_result(None)
 
 
 class _Seen(msgspec.Struct, frozen=True):
+    """`created`: when the key was made, which no two objects of one name share; 0: it is not there."""
+
     extent: Extent
     guard: Guard
+    created: int
 
 
 class Replica(Generic[Object]):
@@ -140,16 +141,18 @@ class Replica(Generic[Object]):
         self._snapshots = Snapshots(self._backend, name, self._records)
         self._state = State(self._schema, 0, self._schema.initial, 0)
         self._seen: _Seen | None = None
+        self._created = 0
         self._turn = asyncio.Lock()
         self._marks = (f"{uuid.uuid4().hex[:16]}-{number}" for number in itertools.count())
-        self._asked: list[_Asked] = []
+        self._asked: dict[_Asked, None] = {}
         self._writing: asyncio.Task[None] | None = None
         self._next_sync: asyncio.Task[None] | None = None
-        self._entered = 0
-        self._following: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._stopped: AgreedError | None = None
-        self._behind: AgreedError | None = None
+        for_good = (Diverged, NewerVersion, CodecError)
+        self._follower = Follower(
+            self._backend, self._extent_key, self._keep_up, below=False, for_good=for_good
+        )
 
     @property
     def position(self) -> int:
@@ -164,7 +167,7 @@ class Replica(Generic[Object]):
     @property
     def error(self) -> AgreedError | None:
         """Why this replica has stopped, or is not kept up to date at present."""
-        return self._stopped or self._behind
+        return self._stopped or self._follower.error
 
     async def call(
         self,
@@ -191,8 +194,12 @@ class Replica(Generic[Object]):
         except TimeoutError as error:
             if not limit.expired():
                 raise  # of somebody else
-            maybe = asked is not None and asked.committing
-            raise TransactionTimeout(f"no answer within {self._timeout_s} s", maybe=maybe) from error
+            if asked is None or asked.told.cancelled() or not asked.told.done():
+                maybe = asked is not None and asked.committing
+                raise TransactionTimeout(f"no answer within {self._timeout_s} s", maybe=maybe) from error
+        finally:
+            if asked is not None:
+                self._asked.pop(asked, None)  # also of those who gave up while nothing could be asked for
         if asked.raised:
             raise asked.returned
         return cast(Result, asked.returned)
@@ -215,7 +222,7 @@ class Replica(Generic[Object]):
 
     async def sync(self) -> int:
         """Every command that was answered before this was called has been run here.  The position."""
-        if self._next_sync is None:
+        if self._next_sync is None or self._next_sync.done():
             self._next_sync = asyncio.get_running_loop().create_task(self._sync())
             self._next_sync.add_done_callback(_heard)
         await asyncio.shield(self._next_sync)
@@ -224,75 +231,68 @@ class Replica(Generic[Object]):
     async def __aenter__(self) -> Self:
         """Returns when it is up to date.  Any number of tasks may have entered it at once."""
         await self.sync()
-        self._entered += 1
-        if self._following is None:
-            self._following = asyncio.get_running_loop().create_task(self._follow())
+        await self._follower.begin()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered -= 1
-        if self._entered:
+        await self._follower.end()
+        if self._follower.entered:
             return
-        following, self._following = self._following, None
-        if following is not None:
-            following.cancel()
-        tasks = [task for task in (following, self._writing, self._keeping) if task is not None]
+        tasks = [task for task in (self._writing, self._keeping) if task is not None]
         if tasks:
             await asyncio.wait(tasks)
 
     # --- reading along ------------------------------------------------------------------------------------
 
-    async def _follow(self) -> None:
-        while self._stopped is None:
-            try:
-                async with self._backend.changes(self._extent_key, below=False) as changes:
-                    while True:
-                        await self.sync()
-                        self._behind = None
-                        await changes.wait()
-            except (SessionClosed, Forked) as error:
-                self._behind = error
-                return
-            except AgreedError as error:
-                self._behind = error
-                LOG.warning("%s cannot be followed at present: %s", self.name, error)
-            await asyncio.sleep(AGAIN_AFTER_S)
+    async def _keep_up(self, changes: Changes | None) -> None:
+        await self._follower.asked(self.sync())
 
     async def _sync(self) -> None:
         async with self._turn:
             self._next_sync = None  # who asks from now on wants to know of what is answered until now
             self._check()
-            seen = await self._look()
-            await self._catch_up(seen.extent.next)
-            self._seen = seen
+            await self._newest()
 
-    async def _look(self) -> _Seen:
-        entry = await self._backend.get(self._extent_key)
-        if entry is None:
-            return _Seen(Extent(), Absent(self._extent_key))
-        return _Seen(read(entry.key, entry.value, Extent), At(entry.key, entry.version))
-
-    async def _catch_up(self, end: int) -> None:
-        """Run what others have appended; as far as that goes, where something goes wrong."""
+    async def _newest(self) -> _Seen:
+        """How long the log is, as soon as exactly so much of it has been run here.  It may be longer by the
+        time at which a snapshot was read, and then what was seen before is of no use any more."""
         try:
-            if end < self.position:
-                raise CodecError(f"{self.name} has {end} commands, and had {self.position} before")
-            if end - self.position >= SNAPSHOT_EVERY:
-                await self._jump(must=False)
-            while self.position < end:
-                entries = await self._records.some(self.position, end)
-                if entries is None:
-                    await self._jump(must=True)
-                    continue
-                for entry in entries:
-                    self._state = self._state.applied(self.name, read(entry.key, entry.value, Record))
-                    await asyncio.sleep(0)  # whoever else is on this loop has waited for long enough
+            while True:
+                seen = await self._look()
+                if self._created and seen.created != self._created:
+                    raise CodecError(f"{self.name} was deleted; what is there now, if anything, is another")
+                self._created = seen.created
+                await self._catch_up(seen.extent.next)
+                if seen.extent.next == self.position:
+                    self._seen = seen
+                    return seen
         except (Diverged, NewerVersion, CodecError) as error:
             LOG.error("this replica stops: %s", error)
             self._stopped = error
             raise
+
+    async def _look(self) -> _Seen:
+        entry = await self._backend.get(self._extent_key)
+        if entry is None:
+            return _Seen(Extent(), Absent(self._extent_key), 0)
+        return _Seen(read(entry.key, entry.value, Extent), At(entry.key, entry.version), entry.created)
+
+    async def _catch_up(self, end: int) -> None:
+        """Run what others have appended; as far as that goes, where something goes wrong."""
+        if end < self.position:
+            raise CodecError(f"{self.name} has {end} commands, and had {self.position} before")
+        if end - self.position >= SNAPSHOT_EVERY:
+            await self._jump(must=False)
+        while self.position < end:
+            entries = await self._records.some(self.position, end)
+            if entries is None:
+                await self._jump(must=True)
+                continue
+            for entry in entries:
+                self._state = self._state.applied(self.name, read(entry.key, entry.value, Record))
+                await asyncio.sleep(0)  # whoever else is on this loop has waited for long enough
 
     async def _jump(self, *, must: bool) -> None:
         """To the newest snapshot.  `must`: there are no commands that would lead there."""
@@ -328,7 +328,7 @@ class Replica(Generic[Object]):
         asked = _Asked(said, since, command, command.encode(arguments, named))
         if len(asked.arguments) + AROUND_A_COMMAND_BYTES > self._most_bytes:
             raise TooLarge(f"{self.name}: {said.name} with {len(asked.arguments)} bytes")
-        self._asked.append(asked)
+        self._asked[asked] = None
         if self._writing is None:
             self._writing = asyncio.get_running_loop().create_task(self._write())
         return asked
@@ -350,6 +350,10 @@ class Replica(Generic[Object]):
                     except Exception as error:
                         for asked in batch:
                             asked.raises(error)
+                    except BaseException:
+                        for asked in batch:
+                            asked.told.cancel()  # nobody knows what has become of it
+                        raise
                     finally:
                         for asked in batch:
                             asked.tell()
@@ -360,18 +364,22 @@ class Replica(Generic[Object]):
         most = self._backend.capabilities.changes - 1
         batch: list[_Asked] = []
         size = 0
-        while self._asked and len(batch) < most:
-            size += len(self._asked[0].arguments) + AROUND_A_COMMAND_BYTES
-            if batch and size > self._most_bytes:
+        for asked in self._asked:
+            size += len(asked.arguments) + AROUND_A_COMMAND_BYTES
+            if len(batch) == most or (batch and size > self._most_bytes):
                 break
-            batch.append(self._asked.pop(0))
+            batch.append(asked)
+        for asked in batch:
+            del self._asked[asked]
         return batch
 
     async def _append(self, batch: Sequence[_Asked]) -> None:
         for attempt in itertools.count(1):
             self._check()
-            seen = self._seen or await self._look()
-            await self._catch_up(seen.extent.next)
+            if all(asked.told.done() for asked in batch):
+                return
+            is_known = self._seen is not None and self._seen.extent.next == self.position
+            seen = self._seen if self._seen is not None and is_known else await self._newest()
             waiting = [asked for asked in batch if not asked.told.done()]
             if not waiting or await self._appended(seen, *self._run(waiting), batch=waiting):
                 return
@@ -417,12 +425,13 @@ class Replica(Generic[Object]):
         for asked in batch:
             asked.committing = True
         revision = await self._commit(seen.guard, changes, records[0].mark)
-        for asked in batch:
-            asked.committing = False
         if revision is None:
+            for asked in batch:
+                asked.committing = False
             return False
         self._state = after
-        self._seen = _Seen(extent, At(self._extent_key, revision))
+        self._created = seen.created or revision
+        self._seen = _Seen(extent, At(self._extent_key, revision), self._created)
         if _crosses(seen.extent, extent) and self._speaks == self._schema.version:
             self._keep(after)
         return True
@@ -452,7 +461,7 @@ class Replica(Generic[Object]):
                 if doubt is None and error.surely_not_done:
                     raise
                 doubt = doubt or error
-            except ClientError:
+            except (ClientError, CodecError):
                 if doubt is None:
                     raise
                 break

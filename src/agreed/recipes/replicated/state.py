@@ -9,7 +9,7 @@ milliseconds for a megabyte, and buys this:
       and on every replica, not months later on the one that started anew
     * a value that is not of its type is told to whoever asked for the command, and is never in the log
     * the digest of the bytes tells after each single command whether two replicas are the same
-    * nobody reads what is not agreed upon yet, and a query that changes something changes a copy
+    * nobody reads what is not agreed upon yet, and what a query changes is seen by no command
 """
 
 from __future__ import annotations
