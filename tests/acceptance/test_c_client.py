@@ -140,8 +140,8 @@ def hold(program: str, ensemble: Ensemble) -> list[tuple[str, list[str]]]:
 
 def test_it_has_the_same_conversation_with_us(program: str, cluster: Ensemble, peer: Ensemble) -> None:
     ours, theirs = hold(program, cluster), hold(program, peer)
-    for answer, expected in zip(ours, theirs, strict=True):
-        assert answer == expected
+    for number, (answer, expected) in enumerate(zip(ours, theirs, strict=True)):
+        assert answer == expected, f"command {number}, behind {ours[max(0, number - 6) : number]}"
     # That both say the same is worth something only where they say what was wanted.
     answers = dict(ours)
     assert answers["pipeline /c 2000"] == ["2000 answered, 0 wrong or out of order"]

@@ -35,6 +35,7 @@ def keys(s: Session) -> None:
     s("put", "dashed", "--", "-v")
     s("put", "from-stdin", stdin="said on stdin")
     s("put", "k1", "v", "--lease=123")
+    s.ask_one()
     for flags in (
         "",
         "--prefix",
@@ -111,6 +112,7 @@ def watches(s: Session) -> None:
 
 
 def leases(s: Session) -> None:
+    s.ask_one()
     lease = _lease_of(s("lease", "grant", "600"))
     s.secrets["lease"] = lease
     s("lease", "grant")
@@ -159,6 +161,7 @@ def locks(s: Session) -> None:
 
 
 def members(s: Session) -> None:
+    s.ask_one()
     s("member", "list")
     s("member", "list", "-w", "table")
     s("member", "list", "-w", "json")
