@@ -82,8 +82,7 @@ class Stage:
             if changes.key == key or (
                 changes.below and (not changes.key or key.startswith(f"{changes.key}/"))
             ):
-                changes.keys.add(key)
-                changes.wake.set()
+                changes.hear(key)
 
     def holds(self, guard: Guard) -> bool:
         entry = self.entries.get(guard.key)
@@ -138,6 +137,10 @@ class StageChanges:
         self.keys: set[str] = set()
         self.tells_what = True
         self._stage = stage
+
+    def hear(self, key: str) -> None:
+        self.keys.add(key)
+        self.wake.set()
 
     async def wait(self, timeout_s: float | None = None) -> bool:
         try:

@@ -37,7 +37,14 @@ from typing import Final
 import msgspec
 
 from agreed.backends.contract import At, Change, Changes, Delete, Entry, Put, Session
-from agreed.client.errors import ClientError, SessionExpired, Unanswered
+from agreed.client.errors import (
+    ClientError,
+    ConnectionLost,
+    SessionClosed,
+    SessionExpired,
+    TimedOut,
+    Unanswered,
+)
 from agreed.recipes.caller import caller
 from agreed.recipes.changing import Fate, change
 from agreed.recipes.errors import BarrierBroken, CodecError, Differs, WaitTimeout
@@ -83,6 +90,8 @@ class _State(msgspec.Struct, frozen=True):
 
 DECODER: Final = msgspec.json.Decoder(_State)
 
+_NOT_ANSWERED: Final = (ConnectionLost, TimedOut, SessionExpired, SessionClosed)
+
 
 class _Party:
     """One call of `wait`: it comes, and is let through or stops waiting."""
@@ -94,6 +103,7 @@ class _Party:
         self.generation: int | None = None
         # Of its last attempt to come, which may be done though its answer never came.
         self._coming: int | None = None
+        self._may_have_stopped = False
         self._barrier = barrier
         self._backend = barrier.backend
 
@@ -130,8 +140,8 @@ class _Party:
         there = set(await self._backend.names(self._barrier.name)) if state.come else set()
         alive = there.intersection(state.come)
         if len(alive) < len(state.come):
-            # Where all are dead there is nobody to be told, and we have not waited with any of them.
-            after = state.broke() if alive else msgspec.structs.replace(state, come=())
+            # Also where all are dead: one of them may not know it, and would take the next ones for his own.
+            after = state.broke()
         elif len(state.come) == state.parties and state.come[-1] == self.mark:
             after = state.let_through(state.come)
         else:
@@ -182,11 +192,12 @@ class _Party:
         """Whether the generation was let through with which it has come, or may have come."""
         return self._coming is not None and state.outcome(self._coming) is True
 
-    async def stop_waiting(self) -> bool:
+    async def stop_waiting(self) -> bool | None:
         """As if it had never come; unless it is let through already: True, and `generation` is known.
 
         Of the generation that was let through last stands who they were.  Of an earlier one its own entry
-        tells: coming made it, and stopping takes it away."""
+        tells: coming made it, and stopping takes it away.  So does the end of its session, and then nobody
+        can say (None)."""
         was_let_through: bool | None = False
 
         def plan(found: Entry | None) -> Sequence[Change] | None:
@@ -196,8 +207,10 @@ class _Party:
             if was_let_through:
                 return None
             if self.mark not in state.come and self._went_on(state):
-                was_let_through = None
+                has_come = self.generation is not None and not self._may_have_stopped
+                was_let_through = True if has_come else None
                 return None
+            self._may_have_stopped = True
             # Also where it has not come: its coming may be on its way, and is to find a newer version.
             return [self._barrier.put(state.without(self.mark)), Delete(self.key)]
 
@@ -209,7 +222,10 @@ class _Party:
 
         await change(self._backend, self._barrier.name, plan, fate)
         if was_let_through is None:
-            was_let_through = await self._backend.get(self.key) is not None
+            if await self._backend.get(self.key) is not None:
+                was_let_through = True
+            elif self.session.remaining_s() > 0:
+                was_let_through = False
         if was_let_through:
             # It may have come without hearing of it: its time was over while the answer was on its way.
             self.generation = self._coming
@@ -279,32 +295,37 @@ class Barrier:
             self.tidy(party, party.leave)
             raise
         except BaseException as error:
-            let_through: bool | None = False
             time_is_over = limit.expired() and isinstance(error, TimeoutError)
-            if party is not None and time_is_over:
-                let_through = await self._stopped(party)
+            let_through: bool | None = False
+            if party is not None and (time_is_over or isinstance(error, ClientError)):
+                # What was refused or not answered may be any question behind its coming: that this one was
+                # surely not done says nothing about whether the others have gone on with it.
+                let_through = await self._was_let_through(party, time_is_over)
             elif party is not None and not party.session.ended:
                 self.tidy(party, party.stop_and_leave)
-            elif party is not None and isinstance(error, SessionExpired):
-                # As a dead one: those who waited with it are told, and not left to wait for another.  Unless
-                # they have gone on, and with it.
-                let_through = await party.was_let_through()
-                if let_through is None:
-                    raise SessionExpired(
-                        f"{self.name}: while it waited, the session ended", maybe=True
-                    ) from error
-            if not time_is_over and not let_through:
-                raise
-            if not let_through:
+            if time_is_over and not let_through:
                 message = f"{self.name}: not all have come within {timeout} s"
                 raise WaitTimeout(message, maybe=let_through is None) from error
+            if let_through is None:
+                kind = type(error) if isinstance(error, _NOT_ANSWERED) else ConnectionLost
+                raise kind(f"{self.name}: whether it was let through: {error}", maybe=True) from error
+            if not let_through:
+                raise
         assert party is not None
         return party
+
+    async def _was_let_through(self, party: _Party, time_is_over: bool) -> bool | None:
+        """None: nobody can say at present.  In any case it does not wait any more."""
+        if party.session.ended and not time_is_over:
+            # As a dead one: those who waited with it are told, and not left to wait for another.  Unless they
+            # have gone on, and with it.
+            return await party.was_let_through()
+        return await self._stopped(party)
 
     async def _stopped(self, party: _Party) -> bool | None:
         """Whether it was let through in the last moment; None: nobody can say at present.  It stops in any
         case, as soon as it can, and leaves where nobody here waits for that any more."""
-        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
 
         async def stop() -> None:
             let_through = await party.stop_waiting()

@@ -10,7 +10,7 @@ own (a slot), and holds only if that key is as it was:
       that is done          the commit was not done, and can not be any more: its guard is gone.  Again
       that is refused       the slot has our mark: it was done, at the revision of the slot
       the slot is gone      it went with our session: nobody knows, and the error says `maybe`
-      that is refused otherwise     (no majority, no space): the same
+      that is refused otherwise     (no space): the same.  No majority at present, too much asked: again
 
 What is made with a session has its slot in the same one: where nobody knows, it is gone as well.
 
@@ -30,7 +30,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from agreed.backends.contract import At, Backend, Change, Guard, Put, Session
-from agreed.client.errors import ClientError, ConnectionLost, Refused, SessionExpired, Unanswered
+from agreed.client.errors import (
+    ClientError,
+    ConnectionLost,
+    ReadOnly,
+    Refused,
+    SessionExpired,
+    Throttled,
+    Unanswered,
+)
 
 SLOTS: Final = "agreed/slots"
 """Where they are; the names below "agreed" are no names of users."""
@@ -126,7 +134,7 @@ class Certain:
                     slot.version = fence
                     return None
                 there = await self._backend.get(slot.key)
-            except Unanswered:
+            except (Unanswered, Throttled, ReadOnly):
                 await _pause(attempt)
                 continue
             except ClientError:

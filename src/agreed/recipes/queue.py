@@ -42,7 +42,7 @@ from typing import Final, Generic, Self, TypeAlias, TypeVar
 import msgspec
 
 from agreed.backends.contract import Absent, At, Change, Delete, Entry, Guard, Put, Session, Stands
-from agreed.client.errors import SessionClosed, SessionExpired, TimedOut, Unanswered
+from agreed.client.errors import SessionClosed, SessionExpired, TimedOut
 from agreed.errors import AgreedError
 from agreed.recipes.codec import Codec
 from agreed.recipes.errors import AcquireTimeout, Differs, QueueFull
@@ -57,7 +57,7 @@ from agreed.recipes.queue_layout import (
     decode,
     encode,
 )
-from agreed.recipes.sessions import Sessions
+from agreed.recipes.sessions import PASSES, Sessions
 from agreed.recipes.transactions import pause_s
 
 Value = TypeVar("Value")
@@ -336,7 +336,7 @@ class Queue(Generic[Value]):
         for attempt in itertools.count(1):
             try:
                 await self._sessions.certain.commit([ours], [Delete(ours.key)])
-            except Unanswered as error:
+            except PASSES as error:
                 if session.ended or isinstance(error, SessionClosed):
                     return
                 await asyncio.sleep(pause_s(attempt))

@@ -24,7 +24,7 @@ LOG: Final = logging.getLogger("agreed.recipes")
 PAUSE_S: Final = (0.02, 2.0)
 """Between two attempts to clean away: a random part of it; the first and the longest, it doubles."""
 
-_PASSES: Final = (Unanswered, Throttled, QuotaExceeded, ReadOnly)
+PASSES: Final = (Unanswered, Throttled, QuotaExceeded, ReadOnly)
 """What is worth another attempt, later."""
 
 
@@ -141,7 +141,7 @@ class Sessions:
 
     def _is_in_vain(self, session: Session, error: AgreedError) -> bool:
         is_over = session.ended or isinstance(error, SessionClosed | SessionExpired)
-        if is_over or not isinstance(error, _PASSES):
+        if is_over or not isinstance(error, PASSES):
             LOG.info("not cleaned away, it goes with its session: %s", error)
             return True
         return False
