@@ -9,7 +9,7 @@ from agreed.broadcast.aio import Log
 from agreed.broadcast.errors import Fenced, OffsetUnknown, PublisherStopped
 from agreed.broadcast.publisher import WAITING_MESSAGES
 from agreed.client import aio
-from agreed.client.errors import SessionClosed, TimedOut
+from agreed.client.errors import SessionClosed, Unanswered
 from tests.broadcast.running import DEADLINE_S, SMALL, all_of, serving, stubbornly, take, told
 
 
@@ -130,7 +130,7 @@ def test_a_message_that_nobody_takes_in_time_may_have_been_published() -> None:
             log = await Log.open(session, "/log", SMALL)
             publisher = await log.publisher("till", timeout_s=0.2)
             server.loss = 1.0
-            with pytest.raises(TimedOut) as raised:
+            with pytest.raises(Unanswered) as raised:
                 await publisher.publish(b"x")
             assert raised.value.maybe
             server.loss = 0.0

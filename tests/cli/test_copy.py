@@ -230,11 +230,16 @@ def test_a_state_that_cannot_be_kept_is_told_and_one_of_another_name_is_not_touc
     assert other.read_text() == "of another copy"
 
 
+TTL_S = 6
+"""More than the seconds for which a loaded machine may stand still while it is renewed."""
+
+
 def test_while_it_follows_a_lease_lives_as_long_as_the_original(node: Playground, etcd: Etcd) -> None:
-    lease = etcd.grant(2)
-    etcd.put("/e/held", "x", lease)
     with Following(f"etcd://{node.etcd_endpoints}/e", f"etcd://{node.etcd_endpoints}/h") as copy:
-        until = time.monotonic() + 3.5
+        lease = etcd.grant(TTL_S)
+        etcd.put("/e/held", "x", lease)
+        wait_until(lambda: "/held" in etcd.entries("/h"), "it is there")
+        until = time.monotonic() + 1.3 * TTL_S
         while time.monotonic() < until:
             etcd.put("/e/held", "x", lease)
             asyncio.run(_renewed(node.etcd_endpoints, lease))

@@ -56,6 +56,7 @@ def test_who_is_late_begins_with_a_snapshot_and_goes_on_with_the_log(clients: Cl
                 for _ in range(EVERY):
                     await mine.call(Bank.deposit, "a", 1)
                     await yours.call(Bank.deposit, "b", 1)
+                assert await mine.sync() == 3 * EVERY
             snapshot = await one.backend.get("bank/snapshot")
             assert snapshot is not None
             assert len(await one.backend.names("bank/parts")) == 1
