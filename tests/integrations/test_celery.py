@@ -23,6 +23,7 @@ import agreed
 from agreed.errors import ConfigurationError
 from agreed.integrations.celery import TOKEN_HEADER, Scheduler, around
 from agreed.recipes.errors import LeadershipLost, NotHeld
+from agreed.recipes.obtaining import Holder
 from agreed.testing.server import ZooKeeperServer
 
 WITHIN_S = 30.0
@@ -393,6 +394,14 @@ app.start(["beat", "-S", "agreed.integrations.celery:Scheduler", "-l", "WARNING"
 """
 
 
+def leading(client: agreed.Client) -> Holder:
+    """Their time is short: on a machine that stands still for a moment nobody leads for another one."""
+    found: list[Holder | None] = []
+    until(lambda: found.append(client.election("celery/beat").leader()) or found[-1])
+    assert found[-1] is not None
+    return found[-1]
+
+
 def test_the_next_takes_over_when_the_leader_is_killed(tmp_path: Path) -> None:
     """`celery beat` twice; SIGKILL, so that nobody resigns."""
     messages = tmp_path / "messages"
@@ -407,17 +416,14 @@ def test_the_next_takes_over_when_the_leader_is_killed(tmp_path: Path) -> None:
     try:
         until(lambda: len(seen()) >= 3)
         with agreed.connect(f"file://{tmp_path}/locks") as client:
-            holder = client.election("celery/beat").leader()
-            assert holder is not None
+            holder = leading(client)
             leader = int(holder.value.rpartition(b":")[2])
             assert leader in {each.pid for each in programs}
             os.kill(leader, signal.SIGKILL)
             next(each for each in programs if each.pid == leader).wait()
             before = len(seen())
             until(lambda: len(seen()) >= before + 2)
-            after = client.election("celery/beat").leader()
-            assert after is not None
-            assert after.token > holder.token
+            assert leading(client).token > holder.token
     finally:
         for program in programs:
             program.kill()

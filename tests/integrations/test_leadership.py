@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+import agreed
 from agreed.backends.contract import Put
 from agreed.client.errors import Forked, SessionClosed
 from agreed.errors import AgreedError, ConfigurationError
@@ -58,6 +59,8 @@ def test_one_leads_and_the_other_when_that_is_closed() -> None:
 def test_a_commit_of_a_term_that_is_over_changes_nothing() -> None:
     with standing("memory://leadership/b") as one, standing("memory://leadership/b") as two:
         until(lambda: one.term() or two.term())
+        with agreed.connect("memory://leadership/b") as client:
+            until(lambda: len(client.election("it").candidates()) == 2)
         leader, other = (one, two) if one.term() else (two, one)
         term = leader.term()
         assert term is not None
