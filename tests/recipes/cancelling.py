@@ -21,6 +21,7 @@ from agreed.client.errors import ConnectionLost
 from agreed.recipes.certain import SLOTS
 from agreed.recipes.sessions import Sessions
 from tests.recipes.stage import Stage, StageBackend
+from tests.recipes.world.virtual import run
 
 Story: TypeAlias = Callable[[Sessions, Sessions], Awaitable[Any]]
 
@@ -66,7 +67,7 @@ def cancelled_at_each_turn(
     story: Story, *, again_after: int | None = None, losing: bool = False
 ) -> Iterator[Played]:
     for turn in range(TURNS_MOST):
-        played = asyncio.run(_cancelled(story, turn, again_after, losing))
+        played = run(turn, _cancelled(story, turn, again_after, losing))
         if played is None:
             assert turn, "it did not wait for anything"
             return

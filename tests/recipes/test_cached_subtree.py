@@ -18,6 +18,7 @@ from agreed.recipes.sessions import Sessions
 from tests.backends.conftest import Place, place, service, with_connections_to_cut
 from tests.recipes.conftest import Clients
 from tests.recipes.stage import Stage, StageBackend, StageChanges
+from tests.recipes.world.virtual import run
 
 __all__ = ["place", "service"]
 
@@ -169,7 +170,7 @@ def test_silence_is_noticed_and_what_was_heard_can_be_read_all_the_time(soon: No
         assert stage.watching == []
         assert tree.stale_for() > 0.0, "nobody follows it any more"
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 class Behind:
@@ -211,7 +212,7 @@ def test_an_older_state_than_was_shown_is_not_taken(soon: None) -> None:
             behind.old = None
             await until(lambda: len(tree.keys()) == 2 and tree.error is None)
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 class Between:
@@ -259,7 +260,7 @@ def test_up_to_its_revision_everything_is_in_it(soon: None) -> None:
             assert tree.keys() == ["a", "b"]
         assert seen == [(True, True)]
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 def test_what_was_read_while_the_watch_was_lost_is_not_taken(soon: None) -> None:
@@ -292,7 +293,7 @@ def test_what_was_read_while_the_watch_was_lost_is_not_taken(soon: None) -> None
         await hearing
         assert [change.deleted for change in told] == [(), ()]
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 def test_what_is_too_much_is_refused_and_what_was_there_stays(soon: None) -> None:
@@ -314,7 +315,7 @@ def test_what_is_too_much_is_refused_and_what_was_there_stays(soon: None) -> Non
             await until(lambda: tree.keys() == ["2", "3"])
             assert tree.error is None
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 def test_whoever_waits_hears_that_it_is_over(soon: None) -> None:
@@ -340,7 +341,7 @@ def test_whoever_waits_hears_that_it_is_over(soon: None) -> None:
         with pytest.raises(ConnectionLost):
             await tree.__aenter__()
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 def test_who_is_slow_is_told_of_each_time_in_which_nobody_could_hear(soon: None) -> None:
@@ -374,7 +375,7 @@ def test_who_is_slow_is_told_of_each_time_in_which_nobody_could_hear(soon: None)
             assert [entry.key for entry in after.put] == ["t/c"]
             assert after.resynchronized
 
-    asyncio.run(asyncio.wait_for(story(), 60.0))
+    run(0, asyncio.wait_for(story(), 60.0))
 
 
 def test_names_that_begin_alike_are_kept_apart() -> None:

@@ -11,6 +11,7 @@ from agreed.recipes.errors import LockLost, NotHeld
 from agreed.recipes.grant import Grant
 from agreed.recipes.holding import Holding
 from tests.recipes.stage import Stage, StageSession
+from tests.recipes.world import virtual
 
 
 class Held:
@@ -48,7 +49,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(20):
             await story()
 
-    asyncio.run(bounded())
+    virtual.run(0, bounded())
 
 
 def test_a_body_that_waits_is_cancelled_and_told_that_the_lock_is_lost() -> None:

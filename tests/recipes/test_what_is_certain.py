@@ -18,6 +18,7 @@ from agreed.recipes.semaphore import Semaphore
 from agreed.recipes.sessions import Sessions
 from tests.recipes.conftest import until_so_many_wait
 from tests.recipes.stage import Stage
+from tests.recipes.world.virtual import run
 
 
 def play(story: Callable[[], Awaitable[None]]) -> None:
@@ -25,7 +26,7 @@ def play(story: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(30):
             await story()
 
-    asyncio.run(bounded())
+    run(0, bounded())
 
 
 def test_who_stood_in_a_line_that_somebody_deleted_does_not_have_the_lock() -> None:
