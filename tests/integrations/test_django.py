@@ -18,7 +18,7 @@ from django.test.utils import override_settings
 import agreed
 from agreed.integrations.django.commands import LeaderCommand
 from agreed.integrations.django.management.commands import run_leader
-from agreed.recipes.errors import NotHeld
+from agreed.recipes.errors import AcquireTimeout, NotHeld
 from agreed.testing.server import ZooKeeperServer
 
 
@@ -55,6 +55,19 @@ def test_it_does_not_run_where_another_one_leads() -> None:
         assert told.value.returncode == 75
         # Another service is another fleet.
         call_command(Invoices(), leader_url="memory://django/other", leader_timeout=5, stdout=io.StringIO())
+
+
+def test_what_its_work_did_not_obtain_is_no_leader_elsewhere() -> None:
+    """A cron job that ends with 75 is one whose work another machine does."""
+
+    class WantsALock(LeaderCommand):
+        leader_name = "wants a lock"
+
+        def handle(self, *args: Any, **options: Any) -> None:
+            raise AcquireTimeout("stock: it was not obtained in time")
+
+    with pytest.raises(AcquireTimeout, match="stock"):
+        call_command(WantsALock())
 
 
 def test_a_loss_is_told_at_the_end(zk_server: ZooKeeperServer) -> None:

@@ -143,6 +143,27 @@ def test_autocommit_is_refused(engine: sql.Engine) -> None:
         fenced(connection, "it", 1)
 
 
+def test_a_driver_that_commits_by_itself_is_refused(engine: sql.Engine) -> None:
+    """SQLAlchemy has not been told, so it cannot tell."""
+    told = {"isolation_level": None} if engine.dialect.name == "sqlite" else {"autocommit": True}
+    alone = sql.create_engine(engine.url, connect_args=told)
+    with alone.connect() as connection, pytest.raises(ConfigurationError, match="autocommit"):
+        fenced(connection, "it", 1)
+    with alone.connect() as connection, pytest.raises(ConfigurationError, match="autocommit"):
+        fence_row(connection, Order, (1, 42), 1)
+    alone.dispose()
+
+
+def test_transactions_of_sqlite_may_be_begun_by_hand(tmp_path: Path) -> None:
+    """As SQLAlchemy tells users to, for whom the driver begins them too late."""
+    made = sql.create_engine(f"sqlite:///{tmp_path}/it", connect_args={"isolation_level": None})
+    sql.event.listen(made, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    Base.metadata.create_all(made)
+    with made.begin() as connection:
+        fenced(connection, "it", 1)
+    made.dispose()
+
+
 def test_other_databases_are_refused() -> None:
     from sqlalchemy.dialects import oracle
 
@@ -187,6 +208,7 @@ def test_what_was_read_before_the_fence_is_read_anew(engine: sql.Engine) -> None
             other.get_one(Order, (1, 42)).state = "paid"
         assert order.state == "new"
         fence_row(session, Order, (1, 42), 4)
+        assert not sql.inspect(order).unloaded, "an AsyncSession could not read it where it is looked at"
         assert order.state == "paid"
         session.commit()
         order.state = "lost"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import tooz
 from tooz import coordination
 from tooz.coordination import Characteristics
 
+from agreed.client.errors import ConnectionLost
 from agreed.integrations.tooz import AgreedDriver
 from agreed.testing.server import ZooKeeperServer
 
@@ -74,6 +76,8 @@ def test_a_server_that_is_not_there_is_told_in_tooz_words() -> None:
     coordinator = coordination.get_coordinator("agreed://127.0.0.1:1/x?connect_timeout=0.1", b"me")
     with pytest.raises(coordination.ToozConnectionError):
         coordinator.start()
+    with pytest.raises(tooz.ToozError, match="not started"):
+        coordinator.get_groups()
     nowhere = AgreedDriver(b"me", urlsplit("nowhere://x"), {})
     with pytest.raises(tooz.ToozError, match="is none of"):
         nowhere.start()
@@ -172,6 +176,42 @@ def test_a_lock_tells_its_token_and_whether_it_is_still_ours(zk_server: ZooKeepe
         assert not lock.release()
         assert other.is_still_owner()
         assert other.release()
+
+
+def test_a_lock_is_given_back_where_nobody_can_say_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has it any more to give it back later: it would be held for as long as this member lives."""
+    url = "agreed+memory://tooz-release"
+    with member(url, b"one") as one, member(url, b"two") as two:
+        lock = one.get_lock(b"it")
+        assert lock.acquire()
+
+        async def lost(*_: object) -> None:
+            raise ConnectionLost("the connection was lost", maybe=False)
+
+        with monkeypatch.context() as away:
+            away.setattr(one._sessions.backend, "get", lost)
+            with pytest.raises(coordination.ToozConnectionError):
+                lock.release()
+        assert two.get_lock(b"it").acquire(timeout=WITHIN_S)
+
+
+def test_whoever_is_interrupted_when_he_is_given_a_lock_does_not_have_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = "agreed+memory://tooz-interrupted"
+    with member(url, b"one") as one, member(url, b"two") as two:
+        lock = one.get_lock(b"it")
+        usual = Future.result
+
+        def interrupted(future: Any, timeout: float | None = None) -> Any:
+            usual(future, timeout)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as now, pytest.raises(KeyboardInterrupt):
+            now.setattr(Future, "result", interrupted)
+            lock.acquire()
+        assert not lock.acquired
+        assert two.get_lock(b"it").acquire(timeout=WITHIN_S)
 
 
 def test_a_member_whose_session_is_over_is_gone_and_may_come_back(zk_server: ZooKeeperServer) -> None:

@@ -123,7 +123,7 @@ class Scheduler(beat.Scheduler):
         The row may have been read before, or the leader may have died before it wrote it.  Who wants it once
         more saves the row anew, behind the run."""
         entry.last_run_at = self._as_entry_has_it(entry, run.at)
-        row = getattr(entry, "model", None)
+        row: Any = getattr(entry, "model", None)
         if getattr(row, "one_off", False) and run.count and self._aware(row.date_changed) <= run.at:
             row.total_run_count = max(row.total_run_count, run.count)
 

@@ -104,6 +104,7 @@ def fenced(bind: Bind, name: str, token: int, *, table: sql.Table = _USUAL) -> N
         newest = _raised(connection, table, sqlite.insert(table).values(name=name, token=token), token)
     else:
         raise ConfigurationError(f"no fence is known for {dialect}")
+    _still_in_transaction(connection)
     if newest != token:
         raise StaleToken(f"{name}: a newer token than {token} was here")
 
@@ -143,27 +144,38 @@ def fence_row(bind: Bind, kind: type[FenceColumn], key: Any, token: int) -> None
     """Raise the fence of the row with this primary key (a tuple where it has several columns), which stays
     locked until the transaction ends.  Raises StaleToken, NoSuchRow; ConfigurationError as `fenced`.
 
-    What the session has read of that row before is read anew.  ConfigurationError where it was changed there
-    before: that was reckoned from what is perhaps old."""
+    What the session has read of that row before is read anew, at once.  ConfigurationError where it was
+    changed there before: that was reckoned from what is perhaps old."""
     connection = _in_transaction(bind)
     mapper: Any = sql.inspect(kind)
     keys = key if isinstance(key, tuple) else (key,)
-    if not isinstance(bind, sql.Connection):
-        known = bind.identity_map.get(mapper.identity_key_from_primary_key(keys))
-        if known is not None and bind.is_modified(known):
-            raise ConfigurationError(f"{kind.__name__} {key} was changed before it was fenced")
-        if known is not None:
-            bind.expire(known)
+    if isinstance(bind, sql.Connection):
+        _raise_row(connection, kind, mapper, keys, token)
+        return
+    known = bind.identity_map.get(mapper.identity_key_from_primary_key(keys))
+    if known is not None and bind.is_modified(known):
+        raise ConfigurationError(f"{kind.__name__} {key} was changed before it was fenced")
+    _raise_row(connection, kind, mapper, keys, token)
+    if known is not None:
+        bind.refresh(known)  # now: with an AsyncSession nothing can be read when it is looked at
+
+
+def _raise_row(
+    connection: sql.Connection, kind: type[FenceColumn], mapper: Any, keys: tuple[Any, ...], token: int
+) -> None:
     column = mapper.columns["fence_token"]
     same = sql.and_(*(part == value for part, value in zip(column.table.primary_key, keys, strict=True)))
     raise_it = sql.update(column.table).where(same, column <= token).values({column: token})
-    if connection.execute(raise_it).rowcount:
+    raised = connection.execute(raise_it).rowcount
+    _still_in_transaction(connection)
+    if raised:
         return
+    row = f"{kind.__name__} {keys if len(keys) > 1 else keys[0]}"
     newest = connection.execute(sql.select(column).where(same).with_for_update()).scalar()
     if newest is None:
-        raise NoSuchRow(f"{kind.__name__} {key}")
+        raise NoSuchRow(row)
     if newest > token:
-        raise StaleToken(f"{kind.__name__} {key}: token {newest} was here, which is newer than {token}")
+        raise StaleToken(f"{row}: token {newest} was here, which is newer than {token}")
     connection.execute(raise_it)  # the newer one was rolled back in between; now we have the row
 
 
@@ -172,5 +184,23 @@ def _in_transaction(bind: Bind) -> sql.Connection:
     chosen = connection.get_execution_options().get("isolation_level")
     usual = getattr(connection.dialect, "_on_connect_isolation_level", None)
     if "AUTOCOMMIT" in (chosen, usual if chosen is None else None):
-        raise ConfigurationError("autocommit: the fence would be open again before the write")
+        raise _autocommit()
     return connection
+
+
+def _still_in_transaction(connection: sql.Connection) -> None:
+    """Of a driver that was told to commit by itself (`connect_args`) SQLAlchemy knows nothing."""
+    driver = connection.connection.dbapi_connection
+    if connection.dialect.name == "sqlite":
+        # Told so it may have begun a transaction all the same, by an event: many do.
+        driver = getattr(driver, "driver_connection", driver)
+        alone = not getattr(driver, "in_transaction", True)
+    else:
+        ask = getattr(driver, "get_autocommit", None)
+        alone = bool(ask()) if ask else getattr(driver, "autocommit", False) is True
+    if alone:
+        raise _autocommit()
+
+
+def _autocommit() -> ConfigurationError:
+    return ConfigurationError("autocommit: the fence would be open again before the write")

@@ -26,13 +26,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from agreed.backends.contract import Absent, At, Backend, Delete, Entry, Guard, Put, Stands
-from agreed.client.errors import Forked, Unanswered
+from agreed.client.errors import ConnectionLost, Forked, Unanswered
 from agreed.client.loop_thread import LoopThread, shared
 from agreed.coordination.schemes import factory_of
 from agreed.errors import AgreedError
@@ -85,7 +85,6 @@ class AgreedDriver(coordination.CoordinationDriverCachedRunWatchers):
     # --- beginning and end --------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._process = os.getpid()
         self._thread: LoopThread = shared()
         try:
             self._sessions: Sessions = self._thread.run(self._connect())
@@ -94,6 +93,7 @@ class AgreedDriver(coordination.CoordinationDriverCachedRunWatchers):
         except AgreedError as error:
             raise tooz.ToozError(f"{self._url}: {error}") from error
         self._terms: dict[bytes, Term] = {}
+        self._process = os.getpid()
 
     async def _connect(self) -> Sessions:
         self._in_order = asyncio.Lock()
@@ -326,10 +326,14 @@ class AgreedDriver(coordination.CoordinationDriverCachedRunWatchers):
         future = asyncio.run_coroutine_threadsafe(in_order(), self._thread.loop)
         return coordination.CoordinatorResult(future, translated)
 
-    def _wait_for(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def _wait_for(
+        self,
+        work: Coroutine[Any, Any, Result],
+        unwanted: Callable[[Result], Coroutine[Any, Any, object]] | None = None,
+    ) -> Result:
         self._must_run_here(work)
         with translated():
-            return self._thread.run(work)
+            return self._thread.run(work, unwanted)
 
     def _must_run_here(self, work: Coroutine[Any, Any, Any]) -> None:
         if self._process == os.getpid():
@@ -369,5 +373,7 @@ def translated() -> Iterator[None]:
         raise
     except TimeoutError as error:
         raise coordination.OperationTimedOut(str(error)) from error
+    except ConnectionLost as error:
+        raise coordination.ToozConnectionError(str(error)) from error
     except AgreedError as error:
         raise tooz.ToozError(str(error)) from error

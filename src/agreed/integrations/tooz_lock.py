@@ -8,7 +8,7 @@ ours.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from agreed.backends.contract import Delete
@@ -24,15 +24,21 @@ except ImportError as error:
     raise missing("tooz", error) from error
 
 
+async def _unwanted(grant: Grant | None) -> None:
+    if grant is not None:
+        await grant.release()
+
+
 class AgreedLock(locking.Lock):
-    """`wait_for` runs a coroutine where the sessions live."""
+    """`wait_for` runs a coroutine where the sessions live, and another one with its result where whoever
+    waits is interrupted in that very moment."""
 
     def __init__(
         self,
         name: bytes,
         directory: str,
         sessions: Callable[[], Sessions],
-        wait_for: Callable[[Coroutine[Any, Any, Any]], Any],
+        wait_for: Callable[..., Any],
     ) -> None:
         super().__init__(name)
         self._directory = directory
@@ -48,7 +54,7 @@ class AgreedLock(locking.Lock):
         blocks, timeout = utils.convert_blocking(blocking, timeout)
         wanted = self._wanted(shared)
         try:
-            grant = self._wait_for(wanted.acquire(timeout) if blocks else wanted.try_acquire())
+            grant = self._wait_for(wanted.acquire(timeout) if blocks else wanted.try_acquire(), _unwanted)
         except AcquireTimeout:
             return False
         if grant is None:
@@ -67,9 +73,13 @@ class AgreedLock(locking.Lock):
         return released
 
     async def _give_back(self, grant: Grant) -> bool:
-        there = await self._sessions().backend.get(grant.key)
-        ours = not grant.lost and there is not None and there.created == grant.token
-        await grant.release()
+        """Also where nobody can say whose it is: nobody has the grant any more, to give it back later."""
+        ours = False
+        try:
+            there = await self._sessions().backend.get(grant.key)
+            ours = not grant.lost and there is not None and there.created == grant.token
+        finally:
+            await grant.release()
         return ours
 
     def break_(self) -> bool:

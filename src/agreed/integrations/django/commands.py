@@ -62,13 +62,17 @@ class LeaderCommand(BaseCommand):
         name = self.leader_name or type(self).__module__.rpartition(".")[2]
         url = options.pop("leader_url", None)
         timeout = options.pop("leader_timeout", None)
+        led = False
         try:
             with (
                 connect(url or settings.url(), ttl=settings.ttl_s()) as client,
                 client.election(name).lead(timeout) as self.term,
             ):
+                led = True
                 return super().execute(*args, **options)
         except AcquireTimeout as error:
+            if led:
+                raise  # something else that `handle` wanted; who hears 75 believes that another one works
             raise CommandError(str(error), returncode=NOT_OBTAINED) from error
         except LeadershipLost as error:
             raise CommandError(str(error), returncode=LOST) from error
