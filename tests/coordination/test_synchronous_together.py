@@ -49,8 +49,10 @@ def in_threads(*works: Callable[[], None]) -> None:
 
 def test_values_are_changed_by_functions_that_run_on_the_calling_thread(cast: Cast) -> None:
     ran_on: set[int] = set()
+    both_are_there = threading.Barrier(2, timeout=60.0)  # who has ended may have left his number to the other
 
     def work() -> None:
+        both_are_there.wait()
         with cast.client() as client:
 
             def one_more(old: int | None) -> int:
@@ -59,6 +61,7 @@ def test_values_are_changed_by_functions_that_run_on_the_calling_thread(cast: Ca
 
             for _ in range(5):
                 client.cell("n", int).update(one_more)
+        both_are_there.wait()
 
     in_threads(work, work)
     with cast.client() as client:
