@@ -8,6 +8,7 @@ second, and that says nothing of the property.
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ LONG: Final = (
     "tests/cli/test_torture_memory.py",
     "tests/torture/users/test_run.py",
 )
+
+# Before anybody loads it: what grpcio does in a copy of this process (`os.fork`) may meet what its other
+# threads had just begun, and end the copy by SIGABRT.  No copy that a test makes uses it.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
