@@ -101,7 +101,7 @@ class Config(Generic[Value]):
     # --- inside -----------------------------------------------------------------------------------------
 
     async def _keep_up(self, changes: Changes | None) -> None:
-        found = await self._follower.asked(self._backend.get(self.name))
+        found = await self._backend.get(self.name)
         try:
             state = self._default if found is None else self._read(found)
         except CodecError as error:

@@ -10,7 +10,7 @@
 It is always the same round, and whatever goes wrong in it ends in its beginning:
 
     watch, and `read(None)`: all of it      what was changed in the meantime is read now
-    rest for as long as that took           so at most half of the time is spent on reading
+    rest for as long as that took           so at most half of the time is spent on reading much
     wait until something changes            and where nothing does, ask now and then whether anybody answers
     `read(changes)`: what has changed       and so on
     anything fails                          `error` says what; after a pause again from the beginning
@@ -50,7 +50,10 @@ AGAIN_AFTER_S: Final = 0.5
 
 
 class Follower:
-    """`read` is given the watch and reads what that was told of; None: all of it.  It asks by `asked`."""
+    """`read` is given the watch and reads what that was told of; None: all of it.
+
+    Where that is much it asks by `asked`: what is rested from, and since when the service was heard, is known
+    by that.  What reads little does not: it would rest for a minute because somebody else kept it waiting."""
 
     def __init__(
         self,

@@ -247,7 +247,7 @@ class Replica(Generic[Object]):
     # --- reading along ------------------------------------------------------------------------------------
 
     async def _keep_up(self, changes: Changes | None) -> None:
-        await self._follower.asked(self.sync())
+        await self.sync()
 
     async def _sync(self) -> None:
         async with self._turn:
