@@ -121,12 +121,12 @@ def test_a_thread_takes_a_reentrant_lock_again_and_another_thread_does_not(cast:
 
 def test_an_election_is_followed_and_worked_in(cast: Cast) -> None:
     with cast.client("one") as one, cast.client("two") as two, two.election("e").follow() as leaders:
-        assert leaders.next(5.0) is None
+        assert leaders.next(30.0) is None
         with one.election("e").lead() as term:
-            leader = leaders.next(5.0)
+            leader = leaders.next(30.0)
             assert leader is not None
             assert (leader.value, leader.token) == (b"one", term.token)
-        assert leaders.next(5.0) is None
+        assert leaders.next(30.0) is None
         terms = []
 
         def work(term: object) -> str:

@@ -70,7 +70,7 @@ def test_a_log_is_read_to_its_end_or_followed(cast: Cast) -> None:
         assert [log.append(word) for word in ("a", "b")] == [0, 1]
         assert [record.value for record in log.read()] == ["a", "b"]
         with log.read(1, follow=True) as records:
-            assert records.next(5.0).value == "b"
+            assert records.next(30.0).value == "b"
             with pytest.raises(TimeoutError):
                 records.next(0.05)
             log.append("c")
@@ -121,10 +121,10 @@ def test_keys_and_values(cast: Cast) -> None:
         assert [entry.key for entry in client.kv.list("a")] == ["a/1"]
         assert (client.kv.names("a"), client.kv.count("a")) == (["1"], 1)
         with client.kv.follow("a/1") as states:
-            state = states.next(5.0)
+            state = states.next(30.0)
             assert state is not None
             client.kv.delete("a/1", if_version=state.version)
-            assert states.next(5.0) is None
+            assert states.next(30.0) is None
         with pytest.raises(Unsupported):
             client.kv.watch("a")
 

@@ -69,7 +69,7 @@ def test_values_are_changed_by_functions_that_run_on_the_calling_thread(cast: Ca
         assert found == Versioned(10, found.version if found else 0)
         assert len(ran_on) == 2
         with client.cell("n", int).follow() as states:
-            assert states.next(5.0) == found
+            assert states.next(30.0) == found
 
 
 def test_counters_numbers_events_latches_and_rates(cast: Cast) -> None:
@@ -96,9 +96,9 @@ def test_a_configuration_is_followed_while_its_body_runs(cast: Cast) -> None:
     with cast.client() as client, client.config("app", str, default="none") as config:
         assert (config.value, config.version, config.error) == ("none", 0, None)
         with config.states() as states:
-            assert states.next(5.0) == Versioned("none", 0)
+            assert states.next(30.0) == Versioned("none", 0)
             made = client.cell("app", str).set("some")
-            assert states.next(5.0) == made
+            assert states.next(30.0) == made
         assert config.value == "some"
 
 
@@ -109,12 +109,12 @@ def test_work_is_divided_among_threads(cast: Cast) -> None:
         with mine.join(b"1") as member, mine.assign(member, items) as shares:
             share = next(shares)
             while share.keys() != set(items):
-                share = shares.next(5.0)
+                share = shares.next(30.0)
             with yours.join(b"2") as newcomer, yours.assign(newcomer, items) as more:
                 assert [each.id for each in mine.members()] == [member.id, newcomer.id]
                 his = {item for item in items if owner_of(item, [member.id, newcomer.id]) == newcomer.id}
                 while share.keys() != set(items) - his:
-                    share = shares.next(5.0)
+                    share = shares.next(30.0)
 
                 def ask_for_more() -> None:
                     with pytest.raises(TimeoutError):
@@ -122,9 +122,9 @@ def test_work_is_divided_among_threads(cast: Cast) -> None:
 
                 asking = threading.Thread(target=ask_for_more)
                 asking.start()
-                theirs = more.next(5.0)
+                theirs = more.next(30.0)
                 while theirs.keys() != his:
-                    theirs = more.next(5.0)
+                    theirs = more.next(30.0)
                 for grant in theirs.values():
                     grant.check()
                 asking.join(DEADLINE_S)
@@ -141,15 +141,19 @@ def test_a_service_is_told_while_a_function_on_a_thread_says_that_it_is_well(cas
         return well
 
     with cast.client() as client, cast.client() as other:
-        registering = client.registry().register("mail", "a:25", healthy=looks_well, every_s=0.01)
+        registering = client.registry().register("mail", "a:25", healthy=looks_well, every_s=0.1)
         with registering as registration, other.registry().follow("mail") as states:
-            assert states.next(5.0) == []
+            assert states.next(30.0) == []
             well = True
-            [instance] = states.next(5.0)
+            # Where an answer takes longer than that, as on a loaded machine, it is not well for a moment.
+            while not (told := states.next(30.0)):
+                pass
+            [instance] = told
             assert (instance.address, instance.token) == ("a:25", registration.token)
             registration.update(meta={"zone": "a"})
-            [instance] = states.next(5.0)
-            assert other.registry().pick("mail") == instance
+            while not told or told[0].meta != {"zone": "a"}:
+                told = states.next(30.0)
+            until(lambda: other.registry().pick("mail") == told[0])
         assert other.registry().resolve("mail") == []
         assert threading.get_ident() not in asked_on
 
