@@ -40,7 +40,7 @@ class Both(Agreed):
         return super().client(name, addresses, dice)
 
 
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(600)
 def test_both_histories_are_right_through_killed_leaders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

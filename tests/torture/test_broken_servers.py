@@ -20,7 +20,7 @@ from agreed.torture.faults import nemesis
 from agreed.torture.run import Plan, Report, run
 from agreed.torture.systems.agreed import Agreed
 
-pytestmark = pytest.mark.timeout(290)
+pytestmark = pytest.mark.timeout(600)
 
 NODES = 3
 

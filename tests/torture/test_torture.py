@@ -15,7 +15,7 @@ from agreed.torture.workloads.table import WORKLOADS
 from tests.torture import failover, fuzz, power_loss
 
 
-@pytest.mark.timeout(290)
+@pytest.mark.timeout(600)
 def test_five_nodes_keep_every_promise_while_everything_goes_wrong(tmp_path: Path) -> None:
     """The bounded form of `agreed torture --minutes 60`: all workloads, all faults, half a minute of work."""
     plan = Plan(Agreed(), 5, 35, list(WORKLOADS), list(FAULTS), 4, tmp_path / "nodes")
