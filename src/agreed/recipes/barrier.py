@@ -270,8 +270,8 @@ class Barrier:
     async def wait(self, timeout: float | None = None) -> int:
         """The generation with which it was let through; they grow.
 
-        Raises WaitTimeout, BarrierBroken, Differs, SessionExpired; after each of them nobody waits here any
-        more, and nobody was let through with it."""
+        Raises WaitTimeout, BarrierBroken, Differs; what the backend does.  After each of them nobody waits
+        here any more; and nobody was let through with it, unless `surely_not_done` is False: nobody knows."""
         party = await self.pass_through(timeout)
         self.tidy(party, party.leave)
         assert party.generation is not None

@@ -67,8 +67,8 @@ class Weather(msgspec.Struct, frozen=True):
             lost=dice.choice([0.0, 0.02, 0.1, 0.3]),
             cancelled=dice.choice([0.0, 0.1, 0.3]),
             out_of_time=dice.choice([0.1, 0.5, 0.9]),
-            cut_every_s=dice.choice([0.5, 2.0, 1000.0]),
-            cut_s=dice.choice([0.1, 0.7]),
+            cut_every_s=dice.choice([0.4, 1.5, 1000.0]),
+            cut_s=dice.choice([0.1, 0.6]),
         )
 
 

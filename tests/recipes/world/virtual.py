@@ -10,14 +10,14 @@ import asyncio
 import random
 import uuid
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 from unittest import mock
 
 Result = TypeVar("Result")
 
-TURNS_MOST: Final = 20_000
+TURNS_MOST: Final = 5_000
 """Without any time going by.  Whoever takes so many does not wait, he spins."""
 
 MARKS: Final[ContextVar[list[str] | None]] = ContextVar("MARKS", default=None)
@@ -49,6 +49,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             raise Standstill
         self._turns = 0 if timeout else self._turns + 1
         if self._turns > TURNS_MOST:
+            self._turns = 0
             raise Spinning
         self._now_s += timeout
         return []
@@ -66,7 +67,8 @@ def run(seed: int, main: Coroutine[Any, Any, Result]) -> Result:
             try:
                 return loop.run_until_complete(main)
             finally:
-                loop.run_until_complete(_cancel_the_rest())
+                with suppress(Standstill, Spinning):
+                    loop.run_until_complete(_cancel_the_rest())
     finally:
         loop.close()
 

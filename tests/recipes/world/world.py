@@ -26,10 +26,10 @@ from agreed.recipes.errors import Lost, NotHeld
 from agreed.recipes.grant import Grant
 from agreed.recipes.sessions import Sessions
 from tests.recipes.world.far import Far, Recorded, Weather
-from tests.recipes.world.virtual import MARKS, run
+from tests.recipes.world.virtual import MARKS, Spinning, Standstill, run
 
-FAULTS_S: Final = 2.5
-TTL_S: Final = 0.6
+FAULTS_S: Final = 3.0
+TTL_S: Final = 0.4
 ENDS_WITHIN_S: Final = 60.0
 """Of virtual time, once all is healed: whatever can come to an end has done so."""
 
@@ -190,10 +190,13 @@ class World:
         return there
 
     def certain(self, grant: Grant, holds: Rule) -> bool:
-        """What `check` says, held against what is so at the stage in this moment."""
+        """What `check` says within a body, held against what is so at the stage in this moment."""
         try:
             grant.check()
-        except (Lost, NotHeld):
+        except Lost:
+            return False
+        except NotHeld:
+            self.wrong(f"{self.now_s:.4f}: {grant} was given back by nobody")
             return False
         there = self.stage.entries.get(grant.key)
         if there is None or there.created != grant.token:
@@ -263,11 +266,15 @@ class Play:
 
 
 def play(kind: type[Play], seed: int) -> World:
-    return run(seed, _play(kind, seed))
-
-
-async def _play(kind: type[Play], seed: int) -> World:
     world = World(seed)
+    try:
+        run(seed, _play(kind, world))
+    except (Standstill, Spinning) as error:
+        world.wrong(f"it comes to no end: {error!r}")
+    return world
+
+
+async def _play(kind: type[Play], world: World) -> None:
     played = kind(world)
 
     async def acts(user: User) -> None:
@@ -289,7 +296,6 @@ async def _play(kind: type[Play], seed: int) -> World:
         if played.ends_holding_nothing:
             world.findings += [f"left behind: {entry}" for entry in world.left_behind()]
         world.findings += played.judge()
-    return world
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from agreed.recipes.lock import Lock, ReadWriteLock
 from agreed.recipes.multilock import MultiGrant, MultiLock
 from agreed.recipes.obtaining import Obtainable
 from agreed.recipes.semaphore import Semaphore
-from tests.recipes.world.world import Play, Rule, User, World
+from tests.recipes.world.world import TTL_S, Play, Rule, User, World
 
 TRIES: Final = 5
 """When all is well one gets it, but perhaps not before one knows that a session is over."""
@@ -89,6 +90,9 @@ class Lines(Play):
             if not self.world.certain(held, self.holds(wanted)):
                 return
             await user.pause()
+        if user.dice.random() < 0.15:
+            await asyncio.sleep(2 * TTL_S)  # for longer than its session lives, if that cannot be renewed
+            self.world.certain(held, self.holds(wanted))
 
     async def finish(self) -> None:
         for name in self.names:
