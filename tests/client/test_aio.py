@@ -277,8 +277,9 @@ def test_writes_wait_for_a_leader_and_each_is_done_once(three_nodes: Playground)
 
             async def kill() -> None:
                 await asyncio.sleep(0.02)
-                while (leader := three_nodes.leader()) is None:
-                    await asyncio.sleep(0.02)
+                async with asyncio.timeout(DEADLINE_S):
+                    while (leader := three_nodes.leader()) is None:
+                        await asyncio.sleep(0.02)
                 three_nodes.kill(leader)
 
             await asyncio.gather(kill(), *[write() for _ in range(10)])
