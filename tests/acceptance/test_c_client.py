@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
 
 from tests.acceptance.cluster import (
     NO_ZOOKEEPER,
@@ -23,6 +24,7 @@ from tests.acceptance.cluster import (
     Ensemble,
     Node,
     ZooKeeperEnsemble,
+    wait_until,
     zookeeper_classpath,
 )
 from tests.acceptance.told_client import ToldClient
@@ -130,16 +132,41 @@ def peer() -> Iterator[Ensemble]:
         yield ensemble
 
 
-def hold(program: str, ensemble: Ensemble) -> list[tuple[str, list[str]]]:
+Connected = Callable[[Node], KazooClient]
+
+
+def hold(program: str, ensemble: Ensemble, other: Connected) -> list[tuple[str, list[str]]]:
     leader = ensemble.wait_for_leader()
     follower = next(node for node in ensemble.nodes if node is not leader)
+    looking = other(leader)
+    answers = []
     with ToldClient([program]) as client:
         assert client.ask(f"connect {follower.address} 10000") == ["connected"]
-        return [(command, client.ask(command)) for command in CONVERSATION.splitlines()]
+        for command in CONVERSATION.splitlines():
+            answers.append((command, client.ask(command)))
+            verb, path, *_ = command.split()
+            if verb == "setacl":
+                until_applied(path, looking, client.ask(f"exists {path}")[1])
+    return answers
 
 
-def test_it_has_the_same_conversation_with_us(program: str, cluster: Ensemble, peer: Ensemble) -> None:
-    ours, theirs = hold(program, cluster), hold(program, peer)
+def until_applied(path: str, at_the_leader: KazooClient, stat: str) -> None:
+    """A leader of ZooKeeper lets writes through by the access list before until it has applied the new one
+    itself, which may be after a follower has answered."""
+
+    def is_there() -> bool:
+        try:
+            return f" acl {at_the_leader.exists(path).aversion} " in stat
+        except NoAuthError:
+            return True
+
+    wait_until(is_there, 60, f"{path} has its access list")
+
+
+def test_it_has_the_same_conversation_with_us(
+    program: str, cluster: Ensemble, peer: Ensemble, other: Connected
+) -> None:
+    ours, theirs = hold(program, cluster, other), hold(program, peer, other)
     for number, (answer, expected) in enumerate(zip(ours, theirs, strict=True)):
         assert answer == expected, f"command {number}, behind {ours[max(0, number - 6) : number]}"
     # That both say the same is worth something only where they say what was wanted.

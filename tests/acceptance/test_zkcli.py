@@ -524,6 +524,13 @@ def test_it_does_one_thing_and_goes(cluster: Ensemble, peer: Ensemble, tmp_path:
         assert outcomes[0] == outcomes[1], arguments
 
 
+def is_expected(script: str, ours: Session, theirs: Session, version: tuple[int, ...]) -> bool:
+    try:
+        return ours == expected_of_us(script, theirs, version)
+    except ValueError:
+        return False
+
+
 @pytest.mark.parametrize(
     "script", [pytest.param(name, marks=[changes_members] if name == "members" else []) for name in SCRIPTS]
 )
@@ -533,6 +540,11 @@ def test_it_has_the_same_conversation_with_us(
     version = version_of(peer.nodes[0])
     theirs = hold(SCRIPTS[script], peer, tmp_path)
     ours = hold(SCRIPTS[script], cluster, tmp_path)
+    if not is_expected(script, ours, theirs, version):
+        # A leader of ZooKeeper that is busy lets writes through by an access list that has been replaced,
+        # until it has applied the new one itself.
+        with ReconfigurablePeer(3) as anew:
+            theirs = hold(SCRIPTS[script], anew, tmp_path)
     expected = expected_of_us(script, theirs, version)
     if any(
         "Not connected" in set(answer.lines) - set(wanted.lines)
