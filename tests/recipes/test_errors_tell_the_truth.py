@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from agreed.backends.contract import Change, Guard, Put
-from agreed.client.errors import ClientError, ConnectionLost, QuotaExceeded, SessionExpired, TimedOut
+from agreed.client.errors import ClientError, ConnectionLost, NoAuth, SessionExpired, TimedOut
 from agreed.errors import AgreedError
 from agreed.recipes.barrier import Barrier, DoubleBarrier
 from agreed.recipes.codec import codec_of
@@ -51,13 +51,13 @@ class Refusing(StageBackend):
 
 
 def test_what_was_done_is_not_called_undone_because_the_question_for_it_was_refused() -> None:
-    """The answer is lost, and then there is no space for the question."""
+    """The answer is lost, and whoever asks has no right any more."""
 
     async def story() -> None:
         backend = Refusing(Stage())
         sessions = Sessions(backend, 10.0)
         await sessions.certain.commit([], [Put("a", b"1")])  # a slot is there
-        backend.refuses = [ConnectionLost("on its way", maybe=True), QuotaExceeded("a")]
+        backend.refuses = [ConnectionLost("on its way", maybe=True), NoAuth("a")]
         with pytest.raises(ClientError) as told:
             await sessions.certain.commit([], [Put("a", b"2")])
         assert told.value.maybe

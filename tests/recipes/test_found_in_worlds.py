@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
 
 import pytest
 
-from agreed.backends.contract import Entry
-from agreed.client.errors import ClientError, ConnectionLost, Throttled, TimedOut
+from agreed.backends.contract import Change, Entry, Guard, Put
+from agreed.client.errors import (
+    ClientError,
+    ConnectionLost,
+    QuotaExceeded,
+    ReadOnly,
+    Refused,
+    Throttled,
+    TimedOut,
+)
 from agreed.recipes.barrier import DECODER, Barrier
 from agreed.recipes.codec import codec_of
 from agreed.recipes.errors import BarrierBroken, WaitTimeout
@@ -40,6 +48,17 @@ class HardOfSeeing(StageBackend):
             self.fails -= 1
             raise TimedOut("no answer in time", maybe=False)
         return await super().get(key)
+
+
+class Full(StageBackend):
+    """`is_full`: there is no space for anything, and what is there can be deleted."""
+
+    is_full = False
+
+    async def commit(self, guards: Sequence[Guard], changes: Sequence[Change]) -> int | None:
+        if self.is_full and any(isinstance(change, Put) for change in changes):
+            raise QuotaExceeded("a")
+        return await super().commit(guards, changes)
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -149,7 +168,8 @@ def claims(stage: Stage) -> list[str]:
     return [key for key in stage.entries if key.startswith("q/claims/")]
 
 
-def test_a_job_is_not_held_by_nobody_after_a_service_had_too_much_to_do() -> None:
+@pytest.mark.parametrize("refusal", [Throttled("a"), ReadOnly("a"), QuotaExceeded("a")], ids=repr)
+def test_a_job_is_not_held_by_nobody_after_a_service_could_not_tell(refusal: Refused) -> None:
     """Its claim may have been made, and what became of it was asked at a bad moment; the session lived on."""
 
     async def story() -> None:
@@ -157,13 +177,30 @@ def test_a_job_is_not_held_by_nobody_after_a_service_had_too_much_to_do() -> Non
         sessions = Sessions(backend, 10.0)
         queue = Queue(sessions, "q", codec_of(str))
         await queue.put("one")
-        backend.refuses = [ConnectionLost("its answer is lost", maybe=True), Throttled("a")]
+        backend.refuses = [ConnectionLost("its answer is lost", maybe=True), refusal]
         job = await queue.try_take()
         assert job is not None
         assert len(claims(backend.stage)) == 1
 
-        backend.refuses = [Throttled("a")]
+        backend.refuses = [refusal]
         await job.release()
         assert claims(backend.stage) == []
+
+    play(story)
+
+
+def test_a_commit_is_known_not_to_be_done_also_where_there_is_no_space_for_the_question() -> None:
+    async def story() -> None:
+        sessions, way = lossy(Sessions(Full(Stage()), 10.0))
+        await sessions.certain.commit([], [Put("a", b"1")])
+        full = cast("Full", way._backend)
+        way.lose(Loss.LATE)
+        full.is_full = True
+        with pytest.raises(QuotaExceeded):
+            await sessions.certain.commit([], [Put("a", b"2")])
+        full.is_full = False
+        assert await way.arrive() == [None]
+        assert await sessions.certain.commit([], [Put("a", b"3")]) is not None
+        assert full.stage.entries["a"].value == b"3"
 
     play(story)

@@ -10,7 +10,8 @@ own (a slot), and holds only if that key is as it was:
       that is done          the commit was not done, and can not be any more: its guard is gone.  Again
       that is refused       the slot has our mark: it was done, at the revision of the slot
       the slot is gone      it went with our session: nobody knows, and the error says `maybe`
-      that is refused otherwise     (no space): the same.  No majority at present, too much asked: again
+      that is refused otherwise     the same; but where no majority or no time is there for it: again, and
+                                    where no space is there, the slot is deleted instead
 
 What is made with a session has its slot in the same one: where nobody knows, it is gone as well.
 
@@ -29,10 +30,11 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from agreed.backends.contract import At, Backend, Change, Guard, Put, Session
+from agreed.backends.contract import At, Backend, Change, Delete, Guard, Put, Session
 from agreed.client.errors import (
     ClientError,
     ConnectionLost,
+    QuotaExceeded,
     ReadOnly,
     Refused,
     SessionExpired,
@@ -126,10 +128,11 @@ class Certain:
     async def _become(self, slot: _Slot, mark: bytes, lost: Unanswered) -> int | None:
         """Of a commit without an answer: at which revision it was done; None: it is not, and will not be."""
         attempt = 0
+        fencing: Change = Put(slot.key, b"")
         while not slot.session.ended:
             attempt += 1
             try:
-                fence = await self._backend.commit([At(slot.key, slot.version)], [Put(slot.key, b"")])
+                fence = await self._backend.commit([At(slot.key, slot.version)], [fencing])
                 if fence is not None:
                     slot.version = fence
                     return None
@@ -137,8 +140,11 @@ class Certain:
             except (Unanswered, Throttled, ReadOnly):
                 await _pause(attempt)
                 continue
-            except ClientError:
-                break  # that this was refused says nothing about the first
+            except ClientError as refused:
+                if not isinstance(refused, QuotaExceeded) or isinstance(fencing, Delete):
+                    break  # that this was refused says nothing about the first
+                fencing = Delete(slot.key)  # there is always space for that, and its version is gone as well
+                continue
             if there is None:
                 break
             slot.version = there.version

@@ -38,7 +38,14 @@ from agreed.backends.contract import (
     Touched,
 )
 from agreed.backends.errors import TooMuchBelow, Unsupported
-from agreed.client.errors import ConnectionLost, SessionExpired, Throttled, TimedOut
+from agreed.client.errors import (
+    ConnectionLost,
+    QuotaExceeded,
+    ReadOnly,
+    SessionExpired,
+    Throttled,
+    TimedOut,
+)
 from agreed.errors import AgreedError
 from tests.recipes.stage import CAPABILITIES, Stage, StageChanges
 
@@ -328,7 +335,7 @@ class Far:
         if silent:
             return TimedOut("no answer in time", maybe=maybe)
         if not maybe and self.dice.random() < 0.2:
-            return Throttled("a")
+            return self.dice.choice((Throttled, ReadOnly, QuotaExceeded))("a")
         return ConnectionLost("the connection broke", maybe=maybe)
 
     # --- the contract -----------------------------------------------------------------------------------
