@@ -18,6 +18,7 @@ from agreed.backends.contract import Change, Guard, Place, Put
 from agreed.client.errors import Throttled, Unanswered
 from agreed.recipes import cell, event, ids, queue
 from agreed.recipes.barrier import Barrier, _Party
+from agreed.recipes.cached_subtree import CachedSubtree
 from agreed.recipes.certain import Certain
 from agreed.recipes.changing import Fate, Register
 from agreed.recipes.config import Config
@@ -28,6 +29,7 @@ from agreed.recipes.latch import Latch
 from agreed.recipes.log import Log
 from agreed.recipes.rate_limiter import RateLimiter
 from agreed.recipes.registry import Registration
+from agreed.recipes.replicated.replica import Replica
 from agreed.recipes.sessions import Sessions
 from agreed.recipes.transactions import Transaction
 from agreed.recipes.waiting import Among, Awaited, Exclusive, Shared
@@ -109,6 +111,15 @@ async def _told_not_done(certain: Certain, guards: Sequence[Guard], changes: Seq
         raise type(error)("somebody says so", maybe=False) from error
 
 
+async def _taken_for_another(
+    replica: Replica[Any], guard: Guard, changes: Sequence[Change], mark: str
+) -> int | None:
+    try:
+        return await replica._backend.commit([guard], changes)
+    except Unanswered:
+        return None
+
+
 def _only_what_is_required(transaction: Transaction) -> list[Guard]:
     return list(transaction._guards)
 
@@ -128,9 +139,9 @@ async def _offset_of_before(append: Any, log: Log[Any], raws: Sequence[bytes]) -
 
 
 def _once(keep_up: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    async def look(config: Config[Any], *changes: Any) -> None:
-        if not config.version:
-            await keep_up(config, *changes)
+    async def look(copy: Any, *changes: Any) -> None:
+        if changes == (None,):
+            await keep_up(copy, *changes)
 
     return look
 
@@ -170,5 +181,7 @@ MUTANTS: Final = (
     Mutant("log", "appended again", Certain, "commit", _asked_again),
     Mutant("log", "the offset of another one", Log, "_appended", _off_by_one(Log._appended)),
     Mutant("queue", "claimed or done again", Certain, "commit", _asked_again),
+    Mutant("replicated object", "taken for another's", Replica, "_commit", _taken_for_another),
+    Mutant("cached subtree", "the first is kept", CachedSubtree, "_keep_up", _once(CachedSubtree._keep_up)),
     Mutant("queue", "not given back", queue.Queue, "_delete_claim", _nothing),
 )

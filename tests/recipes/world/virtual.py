@@ -63,7 +63,7 @@ def run(seed: int, main: Coroutine[Any, Any, Result]) -> Result:
     """What is left over when it ends is cancelled: else the next run would meet it."""
     loop = VirtualLoop()
     try:
-        with _drawn_from(seed), mock.patch("time.time", loop.time):
+        with _drawn_from(seed), _clocks(loop):
             try:
                 return loop.run_until_complete(main)
             finally:
@@ -84,6 +84,15 @@ async def _cancel_the_rest() -> None:
 
 
 @contextmanager
+def _clocks(loop: VirtualLoop) -> Iterator[None]:
+    with (
+        mock.patch("time.time", loop.time),
+        mock.patch("time.time_ns", lambda: int(loop.time() * 1e9)),
+    ):
+        yield
+
+
+@contextmanager
 def _drawn_from(seed: int) -> Iterator[None]:
     before = random.getstate()
     names = random.Random(f"names of {seed}")
@@ -97,7 +106,7 @@ def _drawn_from(seed: int) -> Iterator[None]:
 
     random.seed(seed)
     try:
-        with mock.patch("uuid.uuid4", draw):
+        with mock.patch("uuid.uuid4", draw), mock.patch("secrets.randbits", names.getrandbits):
             yield
     finally:
         random.setstate(before)

@@ -141,6 +141,7 @@ class World:
         self.told: list[Told] = []
         self.findings: list[str] = []
         self.healing = asyncio.Event()
+        self.healed_at_s = 0.0
         self.clients = [self._client() for _ in range(self.dice.randint(1, 3))]
         self.users = [
             User(self, number, *self.clients[number % len(self.clients)])
@@ -228,6 +229,7 @@ class World:
 
     def heal(self) -> None:
         self.healing.set()
+        self.healed_at_s = self.now_s
         for far, _ in self.clients:
             far.cut_off, far.healed = False, True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.recipes.world.plays.barriers import Barriers, DoubleBarriers
+from tests.recipes.world.plays.copies import Replicas, Subtrees
 from tests.recipes.world.plays.groups import Assignments, Groups, Registries
 from tests.recipes.world.plays.lines import (
     Elections,
@@ -41,6 +42,8 @@ KINDS: Final[tuple[type[Play], ...]] = (
     Configs,
     Logs,
     Queues,
+    Replicas,
+    Subtrees,
 )
 
 PLAYS: Final = {kind.name: kind for kind in KINDS}
