@@ -240,12 +240,14 @@ class _Connection(asyncio.Protocol):
         return self.machine.call(path, metadata, message, timeout_ms, message is not None)
 
     def _is_it_silent(self) -> None:
-        self._look_at_silence = None
-        if not self._calls or self._transport is None:
+        look, self._look_at_silence = self._look_at_silence, None
+        if look is None or not self._calls or self._transport is None:
             return
         now = self._loop.time()
         if self._full:
             self._heard_at = now  # it is we who do not listen
+        if self._heard_at < self._pinged_at and now - look.when() > PING_ANSWERED_WITHIN_S / 2:
+            self._pinged_at = now  # we stood still, and perhaps the server did with us: it has its time again
         if self._heard_at < self._pinged_at <= now - PING_ANSWERED_WITHIN_S:
             self.close("the server does not answer")
             return
