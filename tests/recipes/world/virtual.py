@@ -85,9 +85,13 @@ async def _cancel_the_rest() -> None:
 
 @contextmanager
 def _clocks(loop: VirtualLoop) -> Iterator[None]:
+    def nanoseconds() -> int:
+        return int(loop.time() * 1e9)
+
     with (
         mock.patch("time.time", loop.time),
-        mock.patch("time.time_ns", lambda: int(loop.time() * 1e9)),
+        mock.patch("time.time_ns", nanoseconds),
+        mock.patch("agreed.recipes.follower.seconds", loop.time),
     ):
         yield
 
