@@ -52,6 +52,8 @@ from tests.recipes.stage import CAPABILITIES, Stage, StageChanges
 Answer = TypeVar("Answer")
 
 REQUEST_TIMEOUT_S: Final = 0.5
+LATE_S: Final = 0.05
+"""When all is well nothing comes later, so that sessions are renewed in time."""
 SURE_PART: Final = 0.95
 """Of the life of a session: clocks differ."""
 
@@ -287,7 +289,8 @@ class Far:
     # --- the network ------------------------------------------------------------------------------------
 
     def delay_s(self) -> float:
-        return self.dice.expovariate(1 / self.weather.latency_s)
+        delay_s = self.dice.expovariate(1 / self.weather.latency_s)
+        return min(delay_s, LATE_S) if self.healed else delay_s
 
     def _fate(self) -> tuple[Fate, bool]:
         """And whether nobody says so until the time for a request is over."""
