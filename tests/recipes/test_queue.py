@@ -119,6 +119,9 @@ def test_many_who_put_and_many_who_take_lose_nothing_and_have_nothing_twice(clie
             await asyncio.wait(consumers)
             assert sorted(done) == list(range(32))
             assert len(set(tokens)) == 32
+            for each in (two, three):  # who was cancelled while he said that it is done says so to its end
+                await each.tidied()
+                await each.certain.settled()
             await nothing_is_left(one)
 
     clients.play(story)
