@@ -226,6 +226,9 @@ class World:
                 far.cut_off = True
                 await asyncio.sleep(self.dice.expovariate(1 / self.weather.cut_s))
                 far.cut_off = False
+            if not self.healed and self.dice.random() < 0.2:
+                for session in far.opened:
+                    await session.close()  # as an operator may
 
     def heal(self) -> None:
         self.healing.set()
