@@ -18,10 +18,10 @@ TTL_S = 0.5
 _numbers = itertools.count(1)
 
 
-def play(story: Callable[[Client, MemoryNode], Awaitable[None]]) -> None:
+def play(story: Callable[[Client, MemoryNode], Awaitable[None]], ttl_s: float = TTL_S) -> None:
     async def bounded() -> None:
         name = f"cut-off-{next(_numbers)}"
-        async with asyncio.timeout(DEADLINE_S), await connect(f"memory://{name}", ttl=TTL_S) as client:
+        async with asyncio.timeout(DEADLINE_S), await connect(f"memory://{name}", ttl=ttl_s) as client:
             await story(client, node_named(name))
 
     asyncio.run(bounded())
@@ -59,4 +59,4 @@ def test_while_it_stands_still_nobody_is_answered() -> None:
         assert await client.kv.get("a") is not None
         assert loop.time() - began >= 0.2
 
-    play(story)
+    play(story, ttl_s=10.0)
