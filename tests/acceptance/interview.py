@@ -14,6 +14,8 @@ from tests.acceptance.requests import AnyRequest
 
 QUIET_S = 0.4
 PATIENCE_S = 30.0
+LONGEST_MS = 40_000
+"""Of a session, which says nothing while others are asked.  Its end would be a write that nobody expects."""
 
 
 class Interview:
@@ -25,7 +27,7 @@ class Interview:
         self.lines: list[str] = []
 
     def client(self) -> RawClient:
-        return connect(self.port, timeout_s=PATIENCE_S)
+        return connect(self.port, timeout_s=PATIENCE_S, timeout_ms=LONGEST_MS)
 
     def note(self, question: str, answer: object) -> None:
         self.lines.append(f"{question} -> {answer}")

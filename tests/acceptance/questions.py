@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from tests.acceptance.cluster import four_letter_word
 from tests.acceptance.interview import Interview
@@ -58,14 +59,21 @@ def told(session: Session) -> str:
 
 def ask_about_connecting(interview: Interview) -> None:
     port = interview.port
+
+    def greeted(**handshake: Any) -> str:
+        """The session is closed: it would expire later, which is a write that nobody here expects."""
+        client = RawClient(port)
+        session = client.handshake(**handshake)
+        interview.do(client, CloseSession())
+        return told(session)
+
     for timeout_ms in (1, 100, 10_000, 1_000_000, -1):
-        session = RawClient(port).handshake(timeout_ms=timeout_ms)
-        interview.note(f"connect with a timeout of {timeout_ms} ms", told(session))
-    interview.note("connect without the readOnly byte", told(RawClient(port).handshake(read_only=None)))
-    interview.note("connect with an empty password", told(RawClient(port).handshake(password=b"")))
-    interview.note("connect with a null password", told(RawClient(port).handshake(password=None)))
-    interview.note("connect with protocol version 7", told(RawClient(port).handshake(protocol=7)))
-    interview.note("connect as a reader only", told(RawClient(port).handshake(read_only=True)))
+        interview.note(f"connect with a timeout of {timeout_ms} ms", greeted(timeout_ms=timeout_ms))
+    interview.note("connect without the readOnly byte", greeted(read_only=None))
+    interview.note("connect with an empty password", greeted(password=b""))
+    interview.note("connect with a null password", greeted(password=None))
+    interview.note("connect with protocol version 7", greeted(protocol=7))
+    interview.note("connect as a reader only", greeted(read_only=True))
 
     stranger = RawClient(port)
     interview.note("a session nobody has", told(stranger.handshake(session_id=0x1234567, password=b"x" * 16)))
@@ -83,6 +91,7 @@ def ask_about_connecting(interview: Interview) -> None:
     third = RawClient(port)
     session = third.handshake(session_id=number, password=password, timeout_ms=20_000)
     interview.note("taken up with another timeout", told(session))
+    interview.do(third, CloseSession())
 
     ahead = RawClient(port)
     try:

@@ -129,15 +129,22 @@ class Situations:
         leader, *_ = self._leader_of_four(added)
         asked = self.of(leader)
         number = self._ids(asked.api)[added.name]
-        asked.attempt(
-            "remove",
-            lambda: _shapes(asked.api.call("MemberRemove", ID=number, timeout_s=HELD_BACK_S).members),
-        )
+        wait_until(lambda: self._removed(asked, number), 30, "a member can be removed")
         gone = self.of(added)
         wait_until(lambda: not _reads(gone.api), 30, "who was removed serves no more")
         added.kill()
         self.cluster.nodes.remove(added)
         asked.ask("remove it again", "MemberRemove", ID=number)
+
+    def _removed(self, asked: Interview, number: int) -> bool:
+        try:
+            reply = asked.api.call("MemberRemove", ID=number, timeout_s=HELD_BACK_S)
+        except grpc.RpcError as refusal:
+            if "unhealthy cluster" not in refused(refusal):
+                raise
+            return False
+        asked.say("remove", str(_shapes(reply.members)))
+        return True
 
     def _leader_of_four(self, added: Node) -> tuple[Node, Node, Node]:
         """The one that was added does not lead: it could not be removed in peace."""
