@@ -18,7 +18,7 @@ from agreed.client.errors import (
     Throttled,
     TimedOut,
 )
-from agreed.recipes.barrier import DECODER, Barrier
+from agreed.recipes.barrier import DECODER, Barrier, _Party
 from agreed.recipes.codec import codec_of
 from agreed.recipes.errors import BarrierBroken, WaitTimeout
 from agreed.recipes.queue import Queue
@@ -157,6 +157,63 @@ def test_a_dead_party_that_does_not_know_it_is_not_let_through_with_those_who_ca
         backend.sees.set()
         with pytest.raises(BarrierBroken):
             await waiting
+
+    play(story)
+
+
+def test_a_party_that_stops_takes_its_entry_away_also_where_its_generation_broke_meanwhile() -> None:
+    """That it is not counted any more is not its own doing then."""
+
+    async def story() -> None:
+        stage = Stage()
+        sessions, way = lossy(Sessions(stage.client(), 10.0))
+        dead, yours = Sessions(stage.client(), 10.0), Sessions(stage.client(), 10.0)
+        dying = asyncio.create_task(Barrier(dead, "b", 3).wait())
+        await until(lambda: "b" in stage.entries)
+
+        async def breaks() -> None:
+            await (await dead.get()).close()
+            with pytest.raises((BarrierBroken, WaitTimeout)):
+                await Barrier(yours, "b", 3).wait(0.5)
+
+        way.lose(Loss.NOTHING, Loss.NOT_DONE)
+        way.meanwhile = breaks
+        with pytest.raises(WaitTimeout):
+            await Barrier(sessions, "b", 3).wait(0.1)
+        with pytest.raises(ClientError):
+            await dying
+        await sessions.tidied()
+        assert await yours.backend.names("b") == []
+
+    play(story)
+
+
+def test_who_is_cancelled_as_he_hears_that_he_was_let_through_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        stage = Stage()
+        backend = HardOfSeeing(stage)
+        mine, yours = Sessions(backend, 10.0), Sessions(stage.client(), 10.0)
+        stop_waiting = _Party.stop_waiting
+
+        async def and_cancelled(party: _Party) -> bool | None:
+            was_let_through = await stop_waiting(party)
+            asyncio.get_running_loop().call_soon(waiting.cancel)
+            return was_let_through
+
+        monkeypatch.setattr(_Party, "stop_waiting", and_cancelled)
+        waiting = asyncio.create_task(Barrier(mine, "b", 2).wait(1.0))
+        await until(lambda: "b" in stage.entries)
+        backend.sees.clear()
+        assert await Barrier(yours, "b", 2).wait() == 1
+        await asyncio.sleep(1.1)
+        backend.sees.set()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await mine.tidied()
+        await yours.tidied()
+        assert await yours.backend.names("b") == []
 
     play(story)
 

@@ -216,8 +216,10 @@ class _Party:
 
         def fate(found: Entry | None) -> Fate:
             state = self._barrier.state(found)
-            if self.mark in (*state.come, *state.passed) or self._went_on(state):
-                return Fate.NOT_DONE  # or it can be told from its entry only, which `plan` says again
+            is_over = self._coming is not None and state.outcome(self._coming) is not None
+            if self.mark in (*state.come, *state.passed) or is_over:
+                # Or it can be told from its entry only: `plan` says that again, or takes away the entry.
+                return Fate.NOT_DONE
             return Fate.DONE
 
         await change(self._backend, self._barrier.name, plan, fate)
@@ -308,7 +310,7 @@ class Barrier:
                 raise WaitTimeout(message, maybe=let_through is None) from error
             if let_through is None:
                 kind = type(error) if isinstance(error, _NOT_ANSWERED) else ConnectionLost
-                raise kind(f"{self.name}: whether it was let through: {error}", maybe=True) from error
+                raise kind(f"{self.name}: nobody can say whether it was let through", maybe=True) from error
             if not let_through:
                 raise
         assert party is not None
@@ -337,9 +339,15 @@ class Barrier:
         self.tidy(party, stop)
         try:
             async with asyncio.timeout(KNOWN_WITHIN_S):
-                return await told
+                return await asyncio.shield(told)
         except TimeoutError:
-            return None
+            return told.result() if told.done() else None
+        except asyncio.CancelledError:
+            if told.done() and told.result():
+                self.tidy(party, party.leave)  # told and cancelled in one turn
+            raise
+        finally:
+            told.cancel()
 
     def tidy(self, party: _Party, action: Callable[[], Awaitable[None]]) -> None:
         self._sessions.tidy(self._sessions.clean(party.session, action))
