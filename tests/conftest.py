@@ -32,6 +32,10 @@ LONG: Final = (
 # threads had just begun, and end the copy by SIGABRT.  No copy that a test makes uses it.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
+# Before anybody loads eventlet: it would put copies of its own in the place of the modules of dnspython, for
+# all of this process.
+os.environ.setdefault("EVENTLET_NO_GREENDNS", "yes")
+
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 

@@ -168,6 +168,7 @@ def test_silence_is_noticed_and_what_was_heard_can_be_read_all_the_time(soon: No
             assert not change.resynchronized
             assert [entry.key for entry in change.deleted] == ["t/b"]
         assert stage.watching == []
+        await asyncio.sleep(0.01)  # here time stands still for who waits for nothing
         assert tree.stale_for() > 0.0, "nobody follows it any more"
 
     run(0, asyncio.wait_for(story(), 60.0))

@@ -28,8 +28,8 @@ class Barrier(OnTheLoop[barrier.Barrier]):
     def wait(self, timeout: float | None = None) -> int:
         """The generation with which it was let through; they grow.
 
-        Raises WaitTimeout, BarrierBroken, Differs, SessionExpired; after each of them nobody waits here any
-        more, and nobody was let through with it."""
+        Raises WaitTimeout, BarrierBroken, Differs; what the backend does.  After each of them nobody waits
+        here any more; and nobody was let through with it, unless `surely_not_done` is False: nobody knows."""
         return cast("int", self._wait_for(self.asynchronous.wait(timeout)))
 
     def waiting(self) -> int:
