@@ -1,6 +1,7 @@
 """Servers are started, stand still, and end, and nobody else is touched."""
 from __future__ import annotations
 
+import os
 import random
 import signal
 import socket
@@ -15,7 +16,9 @@ import pytest
 from agreed.torture.processes import (
     LEFT_BY_FAKETIME,
     LOOPBACK,
+    NotServing,
     ServerProcess,
+    _Taken,
     free_ports,
     is_free,
     last_lines,
@@ -74,6 +77,17 @@ input()
         assert not {*theirs} & {*free_ports(5)}
         other.communicate("go")
         assert {*theirs} & {*free_ports(5)}, "whoever is gone needs none"
+
+
+def test_a_place_that_somebody_else_has_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agreed.torture.processes._TAKEN", _Taken())
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / f"agreed-ports-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotServing, match="no ports can be given"):
+        free_ports(1)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_what_a_server_says_is_kept(tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ class _Taken:
             return False
         if self._file is None:
             place = Path(tempfile.gettempdir(), f"agreed-ports-{os.getuid()}")
-            self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            except OSError as error:
+                raise NotServing(f"no ports can be given: {place}: {error.strerror}") from error
         try:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
         except (BlockingIOError, PermissionError):
